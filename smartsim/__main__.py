@@ -1,0 +1,5 @@
+"""`python -m smartsim` is the command line."""
+
+from smartsim.cli import main
+
+main()

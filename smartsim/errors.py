@@ -1,0 +1,55 @@
+"""The errors that smartsim raises on purpose; each message is one sentence that says what to do.
+
+Every error also inherits the builtin that a caller would expect, so `except ValueError` works.
+The command line prints the sentence and ends with exit code 2.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ConfigurationError",
+    "DataDependentControlFlowError",
+    "FileFormatError",
+    "InvalidModelError",
+    "MissingRuleError",
+    "SmartsimError",
+    "suggest_name",
+]
+
+
+class SmartsimError(Exception):
+    """Base of every error that smartsim raises on purpose."""
+
+
+class ConfigurationError(SmartsimError, ValueError):
+    """A setting, name or argument that cannot be: the message says what is possible."""
+
+
+class FileFormatError(SmartsimError, ValueError):
+    """A file that is damaged, foreign or invalid: the message names file, place and rule."""
+
+
+class InvalidModelError(SmartsimError, ValueError):
+    """A model that cannot be traced as it is, for instance with NaN weights."""
+
+
+class MissingRuleError(SmartsimError, LookupError):
+    """An op without a counting rule: nothing is silently zero."""
+
+
+class DataDependentControlFlowError(SmartsimError, RuntimeError):
+    """Python control flow that depends on input data or noise, which a trace cannot know."""
+
+
+def suggest_name(given: str, possible: Iterable[str]) -> str:
+    """Ends an error sentence: the near name if there is one, else all that is possible.
+
+    >>> suggest_name("resnet43", ["resnet34", "wrn40_2"])
+    "; did you mean 'resnet34'?"
+    >>> suggest_name("vgg", ["resnet34", "wrn40_2"])
+    '; possible: resnet34, wrn40_2'
+    """
+    names = sorted(possible)
+    near = difflib.get_close_matches(given, names, n=1, cutoff=0.8)
+    return f"; did you mean {near[0]!r}?" if near else f"; possible: {', '.join(names)}"

@@ -1,0 +1,73 @@
+"""Reading and writing files: atomic writes, JSON with a clear error. Knows no record of ours."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from smartsim.errors import FileFormatError
+
+__all__ = [
+    "read_json",
+    "write_bytes_atomically",
+    "write_json_atomically",
+    "write_text_atomically",
+]
+
+
+def write_bytes_atomically(path: str | Path, data: bytes) -> None:
+    """Write `data` to `path` whole or not at all: a temporary file beside it, synced, renamed."""
+    target = Path(path)
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(name).chmod(0o666 & ~umask)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_text_atomically(path: str | Path, text: str) -> None:
+    """Write `text` as UTF-8 to `path`, whole or not at all."""
+    write_bytes_atomically(path, text.encode())
+
+
+def write_json_atomically(path: str | Path, data: Mapping[str, Any]) -> None:
+    """Write `data` as one JSON object to `path`, whole or not at all."""
+    write_text_atomically(path, json.dumps(data, separators=(",", ":")) + "\n")
+
+
+def read_json(path: str | Path, what: str) -> dict[str, Any]:
+    """Read a JSON object from `path`.
+
+    Args:
+        path: The file.
+        what: What the file should hold, for the error's sentence, such as "a smartsim graph".
+
+    Raises:
+        FileFormatError: If the file is missing, is no UTF-8, no JSON, or no JSON object.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise FileFormatError(
+            f"{path}: cannot be read ({error.strerror}); expected {what}"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise FileFormatError(f"{path}: is not UTF-8 text; expected {what} as JSON") from error
+    try:
+        data = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "nesting"
+        raise FileFormatError(f"{path}: is damaged JSON ({place}); expected {what}") from error
+    if not isinstance(data, dict):
+        raise FileFormatError(f"{path}: holds a JSON {type(data).__name__}; expected {what}")
+    return data
