@@ -1,0 +1,60 @@
+"""COUNTS x TABLE -> ENERGY: published energies with their sources, formats, widths, shift-adds."""
+
+from smartsim.cost.compare import BreakEven, find_break_even
+from smartsim.cost.energy import (
+    Energy,
+    EnergyItem,
+    MemoryEnergy,
+    Unpriced,
+    load_energy,
+    save_energy,
+)
+from smartsim.cost.estimate import estimate_energy
+from smartsim.cost.formats import NumberFormat, parse_format
+from smartsim.cost.grid import EnergyGrid, price_counts
+from smartsim.cost.load import list_tables, load_table
+from smartsim.cost.locate import cost_models_folder
+from smartsim.cost.plans import PrecisionPlan, load_plan, uniform_plan
+from smartsim.cost.prices import describe_mac, price_actions
+from smartsim.cost.tables import Row, Source, Table, combine_tables, memory_row
+from smartsim.cost.terms import (
+    compare_shift_readings,
+    count_csd_terms,
+    count_mean_terms,
+    quantize_symmetric,
+    round_to_powers,
+)
+
+__all__ = [
+    "BreakEven",
+    "Energy",
+    "EnergyGrid",
+    "EnergyItem",
+    "MemoryEnergy",
+    "NumberFormat",
+    "PrecisionPlan",
+    "Row",
+    "Source",
+    "Table",
+    "Unpriced",
+    "combine_tables",
+    "compare_shift_readings",
+    "cost_models_folder",
+    "count_csd_terms",
+    "count_mean_terms",
+    "describe_mac",
+    "estimate_energy",
+    "find_break_even",
+    "list_tables",
+    "load_energy",
+    "load_plan",
+    "load_table",
+    "memory_row",
+    "parse_format",
+    "price_actions",
+    "price_counts",
+    "quantize_symmetric",
+    "round_to_powers",
+    "save_energy",
+    "uniform_plan",
+]

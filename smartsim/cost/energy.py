@@ -1,0 +1,298 @@
+"""What pricing leaves: the energy of one model, by layer, stage and action. Prices nothing."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from smartsim.cost.laws import BASIS_ORDER, Basis
+from smartsim.counts.conventions import Convention
+from smartsim.counts.records import ACTIONS, Action
+from smartsim.errors import ConfigurationError, FileFormatError
+from smartsim.files import read_json, write_json_atomically
+from smartsim.graph import STAGES, Stage
+
+__all__ = ["Energy", "EnergyItem", "MemoryEnergy", "Unpriced", "load_energy", "save_energy"]
+
+_FORMAT = "smartsim-energy"
+_VERSION = 1
+
+_KEYS = ("layer", "stage", "action", "conditional", "format")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyItem:
+    """Energy of one action of one layer at one stage, for each time the stage runs.
+
+    Attributes:
+        layer: Qualified module name; "" for the model itself.
+        stage: How often it is paid for.
+        action: What is priced.
+        conditional: Whether it is there only because the model is conditional.
+        format: Number format of the layer.
+        number: How many acts.
+        published_pj: Energy whose price a source prints.
+        interpolated_pj: Energy whose price lies between published points.
+        extrapolated_pj: Energy whose price lies beyond the outermost published point.
+    """
+
+    layer: str
+    stage: Stage
+    action: Action
+    conditional: bool
+    format: str
+    number: int | float
+    published_pj: float
+    interpolated_pj: float
+    extrapolated_pj: float
+
+    @property
+    def energy_pj(self) -> float:
+        """All of it."""
+        return self.published_pj + self.interpolated_pj + self.extrapolated_pj
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpriced:
+    """Acts that the table has no price for: they are in no energy, and every report lists them.
+
+    Attributes:
+        stage: How often they are paid for.
+        action: What is not priced.
+        format: Number format.
+        number: How many acts, over all layers.
+    """
+
+    stage: Stage
+    action: Action
+    format: str
+    number: int | float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryEnergy:
+    """Energy of moving one kind of data of one layer in one inference.
+
+    Attributes:
+        layer: Qualified module name.
+        kind: "weights", "index" (what says where the weights belong), or "activations".
+        level: Memory level, such as "dram" or "sram:32KiB".
+        bits: Bits that move.
+        energy_pj: Energy.
+    """
+
+    layer: str
+    kind: Literal["weights", "index", "activations"]
+    level: str
+    bits: int
+    energy_pj: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Energy:
+    """What the arithmetic of one model costs, from one table, under one convention.
+
+    Attributes:
+        model: How the model was named.
+        condition: Value of each condition at which it was traced.
+        convention: The counting choices; its accumulator decides the width of sums.
+        table: Name of the energy table.
+        technology: Its technology, as it describes itself.
+        includes: What one of its energies contains.
+        unit: "pJ"; "relative" when energies count in 16-bit MACs.
+        plan: Name of the precision plan.
+        macs: One line per format that says what a MAC is.
+        inferences_per_switch: Inferences over which what is paid once a switch is spread.
+        items: The energies; one layer, stage, action, conditional mark and format appears once.
+        unpriced: Acts without a price.
+        memory: Energy of reading weights and moving activations, where it was asked for; it is
+            a column of its own and in no total of arithmetic.
+        notes: What a reader of the numbers must know.
+    """
+
+    model: str
+    condition: Mapping[str, float]
+    convention: Convention
+    table: str
+    technology: str
+    includes: str
+    unit: str
+    plan: str
+    macs: tuple[str, ...]
+    inferences_per_switch: float
+    items: tuple[EnergyItem, ...]
+    unpriced: tuple[Unpriced, ...] = ()
+    memory: tuple[MemoryEnergy, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def per_inference_pj(self) -> float:
+        """Arithmetic of one inference, with its share of a switch; deployment is not in it."""
+        return (
+            self.total(stages=("noise", "input")) + self.per_switch_pj / self.inferences_per_switch
+        )
+
+    @property
+    def recurring_pj(self) -> float:
+        """Arithmetic of one inference without any share of a switch."""
+        return self.total(stages=("noise", "input"))
+
+    @property
+    def per_switch_pj(self) -> float:
+        """Arithmetic of one switch of the condition."""
+        return self.total(stages=("switch",))
+
+    @property
+    def per_deployment_pj(self) -> float:
+        """Arithmetic of one deployment."""
+        return self.total(stages=("deploy",))
+
+    @property
+    def conditional_pj(self) -> float:
+        """The part of `per_inference_pj` that is there only because the model is conditional."""
+        recurring = self.total(stages=("noise", "input"), conditional=True)
+        switch = self.total(stages=("switch",), conditional=True)
+        return recurring + switch / self.inferences_per_switch
+
+    @property
+    def memory_pj(self) -> float:
+        """Weights and activations moved in one inference; 0 when it was not asked for."""
+        return sum(item.energy_pj for item in self.memory)
+
+    @property
+    def basis_shares(self) -> dict[Basis, float]:
+        """Share of `per_inference_pj` on each basis; they add up to 1, or are all 0."""
+        sums = dict.fromkeys(BASIS_ORDER, 0.0)
+        for item in self.items:
+            weight = self._weight(item.stage)
+            sums["published"] += weight * item.published_pj
+            sums["interpolated"] += weight * item.interpolated_pj
+            sums["extrapolated"] += weight * item.extrapolated_pj
+        whole = sum(sums.values())
+        return {basis: value / whole if whole else 0.0 for basis, value in sums.items()}
+
+    def total(
+        self,
+        *,
+        stages: Iterable[Stage] = STAGES,
+        layer: str | None = None,
+        action: Action | None = None,
+        conditional: bool | None = None,
+    ) -> float:
+        """Sum in pJ of the items that match, each stage once; None matches all."""
+        wanted = frozenset(stages)
+        return sum(
+            item.energy_pj
+            for item in self.items
+            if item.stage in wanted
+            and layer in (None, item.layer)
+            and action in (None, item.action)
+            and conditional in (None, item.conditional)
+        )
+
+    def group(self, *keys: str) -> dict[tuple[Any, ...], float]:
+        """Energy of one inference in pJ, with its share of a switch, by fields of `EnergyItem`.
+
+        Raises:
+            ConfigurationError: If a key is no field to group by.
+        """
+        for key in keys:
+            if key not in _KEYS:
+                raise ConfigurationError(f"cannot group by {key!r}; possible: {', '.join(_KEYS)}")
+        sums: dict[tuple[Any, ...], float] = {}
+        for item in self.items:
+            place = tuple(getattr(item, key) for key in keys)
+            sums[place] = sums.get(place, 0.0) + self._weight(item.stage) * item.energy_pj
+        return sums
+
+    def records(self) -> list[dict[str, Any]]:
+        """The items as plain rows, ready for a data frame."""
+        return [{**dataclasses.asdict(item), "energy_pj": item.energy_pj} for item in self.items]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The energy as JSON-ready values."""
+        return {
+            "format": _FORMAT,
+            "version": _VERSION,
+            **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)},
+            "condition": dict(self.condition),
+            "convention": self.convention.to_dict(),
+            "items": [dataclasses.asdict(item) for item in self.items],
+            "unpriced": [dataclasses.asdict(item) for item in self.unpriced],
+            "memory": [dataclasses.asdict(item) for item in self.memory],
+        }
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> "Energy":
+        """Rebuild an energy from `to_dict`'s values.
+
+        Raises:
+            FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
+        """
+        if data.get("format") != _FORMAT or data.get("version") != _VERSION:
+            raise FileFormatError(
+                f"not a smartsim energy of version {_VERSION} (its format is "
+                f"{data.get('format')!r}, version {data.get('version')!r}); "
+                "make one with `smartsim energy COUNTS --output FILE`"
+            )
+        try:
+            fields = {k: v for k, v in data.items() if k not in ("format", "version")}
+            return Energy(
+                **{
+                    **fields,
+                    "condition": {str(k): float(v) for k, v in data["condition"].items()},
+                    "convention": Convention.from_dict(data["convention"]),
+                    "macs": tuple(str(line) for line in data["macs"]),
+                    "items": tuple(_checked(EnergyItem(**row)) for row in data["items"]),
+                    "unpriced": tuple(_checked(Unpriced(**row)) for row in data["unpriced"]),
+                    "memory": tuple(_checked(MemoryEnergy(**row)) for row in data["memory"]),
+                    "notes": tuple(str(note) for note in data["notes"]),
+                }
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
+            raise FileFormatError(f"a damaged smartsim energy: {reason}") from error
+
+    def _weight(self, stage: Stage) -> float:
+        """How much of a stage one inference pays."""
+        return {"deploy": 0.0, "switch": 1 / self.inferences_per_switch}.get(stage, 1.0)
+
+
+def save_energy(energy: Energy, path: str | Path) -> None:
+    """Write `energy` as JSON to `path`, whole or not at all."""
+    write_json_atomically(path, energy.to_dict())
+
+
+def load_energy(path: str | Path) -> Energy:
+    """Read an energy that `save_energy` wrote.
+
+    Raises:
+        FileFormatError: If the file is missing, damaged, or something else; the sentence names it.
+    """
+    data = read_json(path, "a smartsim energy")
+    try:
+        return Energy.from_dict(data)
+    except FileFormatError as error:
+        raise FileFormatError(f"{path}: {error}") from error
+
+
+_Record = TypeVar("_Record", EnergyItem, Unpriced, MemoryEnergy)
+
+
+def _checked(record: _Record) -> _Record:
+    """The record, if its fields hold what they can hold."""
+    for name, possible in (("stage", STAGES), ("action", ACTIONS)):
+        if (value := getattr(record, name, possible[0])) not in possible:
+            raise ValueError(f"{name} {value!r} is none of {', '.join(possible)}")
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if field.name == "conditional":
+            fits = isinstance(value, bool)
+        elif field.name in ("layer", "stage", "action", "format", "kind", "level"):
+            fits = isinstance(value, str)
+        else:
+            fits = isinstance(value, int | float) and not isinstance(value, bool)
+        if not fits:
+            raise ValueError(f"{field.name} is {value!r}")
+    return record
