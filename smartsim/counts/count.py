@@ -1,0 +1,174 @@
+"""GRAPH -> COUNTS: each op's work, by its rule, under a convention."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from smartsim.counts.conventions import Convention, get_convention
+from smartsim.counts.passes import fold_batch_norm, fuse_multiply_add
+from smartsim.counts.records import Action, Count, Counts, ParameterCounts
+from smartsim.counts.rules import RULES, Actions, Cost, Facts
+from smartsim.counts.work import MATMULS, Shapes, dense_work, describe_shapes
+from smartsim.errors import MissingRuleError
+from smartsim.graph import STAGES, Graph, Op, ParameterSpec, Stage
+
+__all__ = ["UNNOISED_LAYER", "count_actions", "count_parameters"]
+
+UNNOISED_LAYER = "(parameters that get no noise)"
+_CONTRACTIONS = MATMULS | {"aten.convolution"}
+
+_Key = tuple[str, str, Stage, Action, bool]
+
+
+def count_actions(
+    graph: Graph, convention: str | Convention = "exact", *, ignore: Iterable[str] = ()
+) -> Counts:
+    """Count every action of `graph`.
+
+    Args:
+        graph: What `smartsim.trace.trace_model` returned.
+        convention: The counting choices, or the name of a shipped one.
+        ignore: Operators to leave out, such as "aten.grid_sampler_2d"; the result lists them.
+
+    Returns:
+        Exact integers by layer, op, stage and action (expected values, as floats, only where the
+        convention skips measured zeros of activations).
+
+    Raises:
+        MissingRuleError: If an op has no counting rule and is not in `ignore`.
+        ConfigurationError: If the convention is unknown.
+    """
+    choices = get_convention(convention) if isinstance(convention, str) else convention
+    left_out = frozenset(ignore)
+    whole = graph
+    if choices.fold_batch_norm:
+        graph = fold_batch_norm(graph)
+    if choices.fuse_multiply_add:
+        graph = fuse_multiply_add(graph)
+    sums: dict[_Key, int | float] = {}
+    ignored: dict[str, None] = {}
+    for op in graph.ops:
+        if op.name in left_out:
+            ignored[op.name] = None
+        else:
+            _count_op(graph, op, choices, sums)
+    parameters = count_parameters([whole], choices)
+    if choices.noise_on_every_parameter:
+        _add_unnoised_parameters(sums, parameters.active)
+    keys = ("layer", "op", "stage", "action", "conditional")
+    return Counts(
+        model=graph.model,
+        condition=graph.condition,
+        convention=choices,
+        items=tuple(
+            Count(**dict(zip(keys, key, strict=True)), number=number)  # type: ignore[arg-type]
+            for key, number in sums.items()
+            if number
+        ),
+        parameters=parameters,
+        ignored=tuple(ignored),
+        notes=graph.notes,
+    )
+
+
+def _count_op(graph: Graph, op: Op, convention: Convention, sums: dict[_Key, int | float]) -> None:
+    """Add the actions of one op to `sums`."""
+    if convention.skip_zeros and op.gating:
+        return  # keeping or dropping elements is no arithmetic
+    shapes = describe_shapes(graph, op)
+    cost = _cost(op, shapes, convention)
+    stages: list[tuple[Stage, Actions]] = [(op.stage, cost.run)]
+    if cost.prepared:
+        ranks = [STAGES.index(tensor.stage) for tensor in shapes.inputs[1:]]
+        stages.append((STAGES[max(ranks, default=0)], cost.prepared))
+    for stage, actions in stages:
+        conditional = _is_conditional(op, shapes, stage)
+        for action, number in actions.items():
+            if action == "mul" and stage == "noise" and not convention.count_noise_scaling:
+                continue
+            scaled: int | float = number
+            if convention.skip_activation_zeros and op.input_density is not None:
+                scaled = number * op.input_density
+            key = (op.module, op.name, stage, action, conditional)
+            sums[key] = sums.get(key, 0) + scaled
+
+
+def _cost(op: Op, shapes: Shapes, convention: Convention) -> Cost:
+    """The op's actions, by its rule."""
+    rule = RULES.get(op.name)
+    if rule is None:
+        raise MissingRuleError(_explain_missing(op, shapes))
+    skips = op.name == "smartsim.fold_batch_norm" or convention.skip_zeros
+    work = op.live if skips and op.live is not None else dense_work(shapes)
+    if work.outputs == 0 and work.sites == 0 and op.live is not None:
+        return Cost(run={})
+    sites = work.sites if convention.count_padding else work.sites_in_bounds
+    return rule(Facts(shapes=shapes, sites=sites, outputs=work.outputs))
+
+
+def _explain_missing(op: Op, shapes: Shapes) -> str:
+    sizes = ", ".join(str(tensor.shape) for tensor in shapes.inputs)
+    place = f"module {op.module!r} ({op.module_type})" if op.module else op.module_type
+    return (
+        f"operator {op.name} in {place} on shapes {sizes or 'none'} has no counting rule; "
+        f'add one with smartsim.counts.register_rule("{op.name}"), '
+        f'or leave it out with ignore=["{op.name}"]'
+    )
+
+
+def _is_conditional(op: Op, shapes: Shapes, stage: Stage) -> bool:
+    """Whether the work is there only because the model is conditional."""
+    if stage in ("switch", "noise"):
+        return True
+    if stage != "input" or op.name in _CONTRACTIONS:
+        return False
+    return any(tensor.stage in ("switch", "noise") for tensor in shapes.inputs)
+
+
+def _add_unnoised_parameters(sums: dict[_Key, int | float], active: int) -> None:
+    """One addition more for each active parameter that gets no noise, where there is noise."""
+    noisy = sum(n for key, n in sums.items() if key[2] == "noise" and key[3] == "add")
+    if 0 < noisy < active:
+        key: _Key = (UNNOISED_LAYER, "convention", "noise", "add", True)
+        sums[key] = active - noisy
+
+
+def count_parameters(graphs: Sequence[Graph], convention: str | Convention) -> ParameterCounts:
+    """Count parameters of the first graph's path, and what a device stores for all the paths.
+
+    Args:
+        graphs: Traces of one model, for instance at lam = 0 and at lam = 1.
+        convention: Says whether scalar parameters count.
+    """
+    choices = get_convention(convention) if isinstance(convention, str) else convention
+    rows = [_parameters(graph, choices) for graph in graphs]
+    stored = 0
+    for name in rows[0]:
+        paths = [(g, row[name]) for g, row in zip(graphs, rows, strict=True) if name in row]
+        stored += _count_union(paths)
+    return ParameterCounts(
+        total=sum(spec.elements for spec in rows[0].values()),
+        active=sum(spec.active for spec in rows[0].values()),
+        stored=stored,
+    )
+
+
+def _parameters(graph: Graph, convention: Convention) -> Mapping[str, ParameterSpec]:
+    return {
+        spec.name: spec
+        for spec in graph.parameters
+        if spec.kind == "parameter" and (convention.count_scalar_parameters or spec.elements != 1)
+    }
+
+
+def _count_union(paths: Sequence[tuple[Graph, ParameterSpec]]) -> int:
+    """Elements of one parameter that any of the paths reads."""
+    union: Any = None
+    for graph, spec in paths:
+        if spec.active == spec.elements:
+            return spec.elements
+        if spec.active and spec.pattern is not None:
+            bits = graph.patterns[spec.pattern].bits
+            union = bits if union is None else union | bits
+    return 0 if union is None else int(np.count_nonzero(union))

@@ -1,0 +1,146 @@
+"""Passes over the graph before it is counted: GRAPH -> GRAPH, each one a counting choice."""
+
+import dataclasses
+from collections.abc import Iterable
+
+from smartsim.graph import Graph, Op, TensorSpec, Work
+
+__all__ = ["fold_batch_norm", "fuse_multiply_add"]
+
+_CONTRACTIONS = frozenset(f"aten.{name}" for name in ("convolution", "mm", "addmm"))
+
+
+def fold_batch_norm(graph: Graph) -> Graph:
+    """Fold each eval-mode batch norm into the convolution or linear layer before it.
+
+    Possible where nobody else reads that layer's output and the batch norm's own tensors are
+    known at deployment. The batch norm vanishes; an op `smartsim.fold_batch_norm` at stage deploy
+    stands for scaling the stored weights once. With weight noise, weights and noise amplitudes
+    are both scaled at deployment, since the layer is linear in them.
+    """
+    producers, readers = _links(graph)
+    replaced: dict[int, tuple[Op, ...]] = {}
+    for op in graph.ops:
+        if op.name != "aten.native_batch_norm" or op.attributes.get("training", False):
+            continue
+        data = graph.tensors[op.inputs[0]]
+        layer = producers.get(data.value)
+        if layer is None or layer.name not in _CONTRACTIONS or layer.index in replaced:
+            continue
+        alone = readers.get(data.value, []) == [op.index] and not _is_output(graph, data.value)
+        at_deploy = all(graph.tensors[i].stage == "deploy" for i in op.inputs[1:])
+        if alone and at_deploy:
+            merged = dataclasses.replace(layer, outputs=op.outputs[:1])
+            replaced[layer.index] = (_fold_op(graph, layer, op), merged)
+            replaced[op.index] = ()
+    return _rebuild(graph, replaced)
+
+
+def _fold_op(graph: Graph, layer: Op, norm: Op) -> Op:
+    """The deploy-stage op that scales the weights."""
+    weight = _weight(graph, layer)
+    bias = graph.argument(layer, "bias") or (
+        graph.argument(layer, "self") if layer.name == "aten.addmm" else None
+    )
+    live = weight.elements if weight.nonzeros is None else weight.nonzeros
+    amplitudes = 2 if weight.stage in ("switch", "noise") else 1
+    channels = graph.tensors[norm.inputs[-1]].elements
+    inputs, arguments = [weight.index, *norm.inputs[1:]], ["layer_weight", *norm.arguments[1:]]
+    if bias is not None:
+        inputs, arguments = [*inputs, bias.index], [*arguments, "layer_bias"]
+    return Op(
+        index=layer.index,
+        name="smartsim.fold_batch_norm",
+        module=norm.module,
+        module_type=norm.module_type,
+        stage="deploy",
+        inputs=tuple(inputs),
+        arguments=tuple(arguments),
+        outputs=(weight.index,),
+        live=Work(sites=live * amplitudes, sites_in_bounds=live * amplitudes, outputs=channels),
+    )
+
+
+def _weight(graph: Graph, layer: Op) -> TensorSpec:
+    return graph.tensors[layer.inputs[1 if layer.name in ("aten.convolution", "aten.mm") else 2]]
+
+
+def fuse_multiply_add(graph: Graph) -> Graph:
+    """Fuse each elementwise product on data with the only addition that reads it, into one MAC.
+
+    Only at stage input, only where both have the same shape and the same elements left, and not
+    where the multiplication is by a mask.
+    """
+    producers, readers = _links(graph)
+    replaced: dict[int, tuple[Op, ...]] = {}
+    for op in graph.ops:
+        if op.name != "aten.add" or op.stage != "input" or len(op.inputs) != 2:
+            continue
+        if op.attributes.get("alpha", 1) not in (1, 1.0):
+            continue
+        for place, other in ((0, 1), (1, 0)):
+            value = graph.tensors[op.inputs[place]].value
+            product = producers.get(value)
+            if product is None or product.index in replaced or not _fusable(graph, product, op):
+                continue
+            if readers.get(value, []) != [op.index] or _is_output(graph, value):
+                continue
+            replaced[product.index] = ()
+            replaced[op.index] = (_fused(product, op, other),)
+            break
+    return _rebuild(graph, replaced)
+
+
+def _fused(product: Op, addition: Op, other: int) -> Op:
+    return dataclasses.replace(
+        addition,
+        name="smartsim.multiply_add",
+        inputs=(*product.inputs, addition.inputs[other]),
+        arguments=(*product.arguments, "addend"),
+    )
+
+
+def _fusable(graph: Graph, product: Op, addition: Op) -> bool:
+    if product.name != "aten.mul" or product.gating or product.stage != "input":
+        return False
+    same_shape = _output(graph, product).shape == _output(graph, addition).shape
+    return same_shape and product.live == addition.live
+
+
+def _output(graph: Graph, op: Op) -> TensorSpec:
+    return graph.tensors[op.outputs[0]]
+
+
+def _links(graph: Graph) -> tuple[dict[int, Op], dict[int, list[int]]]:
+    """Who writes each value, and who reads it."""
+    producers: dict[int, Op] = {}
+    readers: dict[int, list[int]] = {}
+    for op in graph.ops:
+        for tensor in graph.input_tensors(op):
+            places = readers.setdefault(tensor.value, [])
+            if op.index not in places:
+                places.append(op.index)
+        for tensor in graph.output_tensors(op):
+            producers[tensor.value] = op
+    return producers, readers
+
+
+def _is_output(graph: Graph, value: int) -> bool:
+    return any(graph.tensors[i].value == value for i in graph.outputs)
+
+
+def _rebuild(graph: Graph, replaced: dict[int, tuple[Op, ...]]) -> Graph:
+    """The graph with some ops replaced, numbered anew."""
+    if not replaced:
+        return graph
+    ops: list[Op] = []
+    for op in graph.ops:
+        ops += replaced.get(op.index, (op,))
+    return dataclasses.replace(graph, ops=_number(ops))
+
+
+def _number(ops: Iterable[Op]) -> tuple[Op, ...]:
+    return tuple(
+        op if op.index == place else dataclasses.replace(op, index=place)
+        for place, op in enumerate(ops)
+    )

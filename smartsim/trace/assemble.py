@@ -1,0 +1,173 @@
+"""From the tape to the plain records of `smartsim.graph`."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from smartsim.graph import STAGES, Graph, Op, ParameterSpec, Pattern, TensorSpec
+from smartsim.trace.geometry import ALL, NOTHING, Bits
+from smartsim.trace.recorder import Recorder
+from smartsim.trace.tape import Node, Operand, Value
+
+__all__ = ["assemble_graph"]
+
+_WEIGHT_OPS = re.compile(r"aten\.(convolution|mm|addmm|bmm|baddbmm|mv|addmv|dot)$")
+
+
+class _Assembly:
+    """Tensors and patterns that were met so far, each kept once."""
+
+    def __init__(self) -> None:
+        self.tensors: list[TensorSpec] = []
+        self.patterns: list[Pattern] = []
+        self._places: dict[Any, int] = {}
+        self._by_bits: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._keep: list[Bits] = []
+
+    def tensor(self, operand: Operand, *, keep_pattern: bool) -> int:
+        """The place of an operand's tensor among the graph's."""
+        view, value = operand.view, operand.value
+        key = (value.index, view.shape, view.strides, view.offset, operand.dtype)
+        place = self._places.get(key)
+        if place is not None and not keep_pattern:
+            return place
+        bits = operand.bits
+        kept = self.pattern(value, bits, view.shape) if keep_pattern and bits is not None else None
+        spec = TensorSpec(
+            index=len(self.tensors) if place is None else place,
+            value=value.index,
+            shape=view.shape,
+            dtype=str(operand.dtype).removeprefix("torch."),
+            stage=STAGES[value.stage],
+            role=value.role,
+            name=value.name,
+            nonzeros=None if bits is None else int(np.count_nonzero(bits)),
+            needed=_count_needed(operand),
+            pattern=kept,
+        )
+        if place is None:
+            self._places[key] = spec.index
+            self.tensors.append(spec)
+        else:
+            self.tensors[place] = spec
+        return spec.index
+
+    def pattern(self, value: Value, bits: Bits, shape: tuple[int, ...]) -> int:
+        """The place of a pattern; the same bits are kept once."""
+        base = value.bits if value.bits is not None and value.bits.size == bits.size else bits
+        return self.pattern_of(bits, base, shape)
+
+    def pattern_of(self, bits: Bits, base: Bits, shape: tuple[int, ...]) -> int:
+        """As `pattern`; `base` is the memory that tells whether bits are the same."""
+        key = (base.__array_interface__["data"][0], shape)
+        if key not in self._by_bits:
+            self._by_bits[key] = len(self.patterns)
+            self.patterns.append(Pattern(bits.reshape(shape)))
+            self._keep.append(base)
+        return self._by_bits[key]
+
+
+def _count_needed(operand: Operand) -> int | None:
+    need = operand.value.need
+    if need is ALL or operand.converted:
+        return None
+    if need is NOTHING:
+        return 0
+    bits = operand.view.take(need.flat(operand.view.size))
+    count = int(np.count_nonzero(bits))
+    return None if count == bits.size else count
+
+
+def assemble_graph(
+    recorder: Recorder,
+    model: torch.nn.Module,
+    outputs: list[Operand],
+    *,
+    condition: Mapping[str, float],
+    name: str,
+) -> Graph:
+    """The graph of a finished tape."""
+    assembly = _Assembly()
+    ops = tuple(_assemble_op(assembly, node, place) for place, node in enumerate(recorder.nodes))
+    inputs = [leaf for leaf in recorder.leaves if leaf.role == "input"]
+    by_value = {spec.value: spec.index for spec in reversed(assembly.tensors)}
+    return Graph(
+        model=name,
+        condition={key: float(value) for key, value in condition.items()},
+        ops=ops,
+        outputs=tuple(assembly.tensor(operand, keep_pattern=False) for operand in outputs),
+        inputs=tuple(by_value[leaf.index] for leaf in inputs if leaf.index in by_value),
+        parameters=tuple(_assemble_parameters(recorder, model, assembly)),
+        tensors=tuple(assembly.tensors),
+        patterns=tuple(assembly.patterns),
+        notes=tuple(recorder.notes),
+        environment={"torch": torch.__version__, "device": "meta", "mode": "eval"},
+    )
+
+
+def _assemble_op(assembly: _Assembly, node: Node, place: int) -> Op:
+    is_contraction = _WEIGHT_OPS.match(node.name) is not None
+    return Op(
+        index=place,
+        name=node.name,
+        module=node.module,
+        module_type=node.module_type,
+        stage=STAGES[node.stage],
+        inputs=tuple(assembly.tensor(o, keep_pattern=is_contraction) for o in node.inputs),
+        arguments=tuple(operand.argument for operand in node.inputs),
+        outputs=tuple(assembly.tensor(o, keep_pattern=False) for o in node.outputs),
+        attributes=node.attributes,
+        live=node.live,
+        gating=node.gating,
+    )
+
+
+def _assemble_parameters(
+    recorder: Recorder, model: torch.nn.Module, assembly: _Assembly
+) -> list[ParameterSpec]:
+    """Every parameter and buffer once, with what this path reads of it after deployment."""
+    leaves = {leaf.name: leaf for leaf in recorder.leaves if leaf.role in ("parameter", "buffer")}
+    seen: set[int] = set()
+    specs: list[ParameterSpec] = []
+    named: list[tuple[str, str, torch.Tensor]] = []
+    named += [("parameter", n, t) for n, t in model.named_parameters()]
+    named += [("buffer", n, t) for n, t in model.named_buffers()]
+    for kind, name, tensor in named:
+        memory = tensor.untyped_storage()._cdata
+        if memory in seen:
+            continue
+        seen.add(memory)
+        active, place = _active(leaves.get(name), tensor, assembly)
+        specs.append(
+            ParameterSpec(
+                name=name,
+                shape=tuple(tensor.shape),
+                dtype=str(tensor.dtype).removeprefix("torch."),
+                kind="parameter" if kind == "parameter" else "buffer",
+                active=active,
+                pattern=place,
+            )
+        )
+    return specs
+
+
+def _active(
+    leaf: Value | None, tensor: torch.Tensor, assembly: _Assembly
+) -> tuple[int, int | None]:
+    """How many elements are held and not known to be zero, and their pattern where partial."""
+    if leaf is None or leaf.held is NOTHING:
+        return 0, None
+    if leaf.held is ALL and (leaf.bits is None or leaf.mask):
+        return tensor.numel(), None
+    held = leaf.held.flat(leaf.size)
+    base = held
+    if leaf.bits is not None and not leaf.mask:
+        held = held & leaf.bits
+    bits = held if held.size == tensor.numel() else held[: tensor.numel()]
+    count = int(np.count_nonzero(bits))
+    if count == tensor.numel():
+        return count, None
+    return count, assembly.pattern_of(bits, base, tuple(tensor.shape))

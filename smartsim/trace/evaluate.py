@@ -1,0 +1,88 @@
+"""Computing what is known at trace time, on demand, without touching the user's tensors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils._pytree import tree_map_only
+
+from smartsim.trace.geometry import View
+from smartsim.trace.tape import Node, Operand, Value
+
+__all__ = ["compute", "compute_arguments"]
+
+
+def compute(value: Value) -> torch.Tensor:
+    """The flat content of a known value; it is kept, so that asking twice costs nothing more."""
+    if value.content is None:
+        with _disable_current_modes(), torch.no_grad():
+            if value.node is None:
+                value.content = _flat(value.leaf, value.size)
+            elif value.node.in_place and value.previous is not None:
+                value.content = _compute_in_place(value.node, value.previous)
+            else:
+                _compute_outputs(value.node)
+    content = value.content
+    if content is None:
+        raise RuntimeError(f"value {value.index} was not written by its own node")
+    return content
+
+
+def compute_arguments(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], operands: list[Operand]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments with each tensor replaced by its real, known content."""
+    contents = iter(operands)
+
+    def real(tensor: torch.Tensor) -> torch.Tensor:
+        operand = next(contents, None)
+        return tensor if operand is None else _window(operand)
+
+    real_args = tree_map_only(torch.Tensor, real, args)
+    real_kwargs = dict(tree_map_only(torch.Tensor, real, dict(kwargs)))
+    return real_args, real_kwargs
+
+
+def _window(operand: Operand) -> torch.Tensor:
+    with _disable_current_modes():
+        return _show(compute(operand.value), operand.view)
+
+
+def _flat(leaf: torch.Tensor | None, size: int) -> torch.Tensor:
+    if leaf is None:
+        raise RuntimeError("a leaf without data was called known")
+    return leaf.as_strided((size,), (1,), 0)
+
+
+def _compute_outputs(node: Node) -> None:
+    """Run a node, and keep all that it wrote."""
+    args, kwargs = compute_arguments(node.arguments, node.keywords, node.inputs)
+    if "device" in kwargs:
+        kwargs["device"] = torch.device("cpu")
+    results = node.function(*args, **kwargs)
+    results = results if isinstance(results, tuple | list) else (results,)
+    for operand in node.outputs:
+        result = results[int(operand.argument)]
+        flat = torch.empty(operand.value.size, dtype=result.dtype)
+        _show(flat, operand.view).copy_(result)
+        operand.value.content = flat
+
+
+def _compute_in_place(node: Node, before: Value) -> torch.Tensor:
+    """Run an in-place node on a copy of what was there before."""
+    target = node.outputs[0]
+    reads_target = len(node.arguments) > 0 and node.inputs[:1] and node.inputs[0].value is before
+    known = (
+        compute(before).clone() if before.known else torch.empty(before.size, dtype=target.dtype)
+    )
+    args, kwargs = compute_arguments(node.arguments, node.keywords, node.inputs)
+    node.function(_show(known, target.view), *(args[1:] if reads_target else args), **kwargs)
+    return known
+
+
+def _show(flat: torch.Tensor, view: View) -> torch.Tensor:
+    """The window `view` of a flat tensor."""
+    if view.strides is None:
+        return flat.view(view.shape)
+    return flat.as_strided(view.shape, view.strides, view.offset)

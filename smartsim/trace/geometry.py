@@ -1,0 +1,123 @@
+"""Where the elements of a view lie in the data behind it. Knows numpy only.
+
+A tensor is a window on flat data: a shape, a stride for each dimension, and an offset. Which
+elements of the data are needed is kept as one period of a repeating pattern, so that a split of a
+large tensor costs as much as its last dimension, and "all of it" costs nothing.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "ALL",
+    "NOTHING",
+    "Bits",
+    "Need",
+    "View",
+    "join_needs",
+    "need_of_view",
+    "need_within_view",
+]
+
+Bits = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A window of `shape` on flat data of `size` elements; `strides` None means all, in order."""
+
+    size: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...] | None = None
+    offset: int = 0
+
+    def take(self, flat: Bits) -> Bits:
+        """The elements of `flat` that the window shows, in the window's shape, as a view."""
+        if self.strides is None:
+            return flat.reshape(self.shape)
+        return np.lib.stride_tricks.as_strided(
+            flat[self.offset :], self.shape, [s * flat.itemsize for s in self.strides]
+        )
+
+    def put(self, flat: Bits, bits: Bits) -> None:
+        """Write `bits`, of the window's shape, where it lies; what it shows twice is ORed."""
+        if self.strides is None:
+            flat.reshape(self.shape)[...] = bits
+        elif any(s == 0 and n > 1 for s, n in zip(self.strides, self.shape, strict=True)):
+            axes = tuple(i for i, s in enumerate(self.strides) if s == 0)
+            once = tuple(1 if i in axes else n for i, n in enumerate(self.shape))
+            narrow = View(self.size, once, self.strides, self.offset)
+            narrow.put(flat, np.asarray(bits.any(axis=axes, keepdims=True)))
+        else:
+            self.take(flat)[...] = bits
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the window shows all the data, in order."""
+        return self.strides is None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Need:
+    """Which elements of flat data are needed: element i is, if `period[i % len(period)]`."""
+
+    period: Bits
+
+    def flat(self, size: int) -> Bits:
+        """The need written out for `size` elements."""
+        if len(self.period) == size:
+            return self.period
+        return np.tile(self.period, size // len(self.period))
+
+
+ALL = Need(np.ones(1, dtype=np.bool_))
+NOTHING = Need(np.zeros(1, dtype=np.bool_))
+
+
+def join_needs(first: Need, second: Need, size: int) -> Need:
+    """What either needs."""
+    if first is second or second is NOTHING or first is ALL:
+        return first
+    if first is NOTHING or second is ALL:
+        return second
+    short, long = sorted((first.period, second.period), key=len)
+    if len(long) % len(short):
+        short, long = first.flat(size), second.flat(size)
+    period = np.tile(short, len(long) // len(short)) | long
+    return ALL if period.all() else Need(period)
+
+
+def need_of_view(view: View) -> Need:
+    """The need of an op that reads everything `view` shows."""
+    if view.strides is None:
+        return ALL
+    if 0 in view.shape:
+        return NOTHING
+    period = view.size
+    dims = sorted(
+        ((s, n) for s, n in zip(view.strides, view.shape, strict=True) if n > 1 and s > 0),
+        reverse=True,
+    )
+    while dims and dims[0][0] * dims[0][1] == period and view.offset < dims[0][0]:
+        period = dims.pop(0)[0]
+    extent = view.offset + sum(s * (n - 1) for s, n in dims)
+    if extent >= period:  # the window leans over the period's end
+        period, dims = view.size, [(s, n) for s, n in zip(view.strides, view.shape, strict=True)]
+    bits = np.zeros(period, dtype=np.bool_)
+    np.lib.stride_tricks.as_strided(
+        bits[view.offset :], [n for _, n in dims], [s for s, _ in dims]
+    )[...] = True
+    return ALL if bits.all() else Need(bits)
+
+
+def need_within_view(view: View, bits: Bits) -> Need:
+    """The need of an op that reads, of what `view` shows, the elements where `bits` is true."""
+    if bits.all():
+        return need_of_view(view)
+    if not bits.any():
+        return NOTHING
+    flat = np.zeros(view.size, dtype=np.bool_)
+    view.put(flat, np.broadcast_to(bits, view.shape))
+    return Need(flat)

@@ -1,0 +1,95 @@
+"""Which module is running, and a model that is left exactly as it was found."""
+
+import copy
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn.modules import module as torch_module
+
+__all__ = ["ModuleStack", "keep_model_unchanged", "track_modules"]
+
+
+class ModuleStack:
+    """The qualified names of the modules that are running, innermost last."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._names: dict[int, str] = {}
+        for name, module in model.named_modules():
+            self._names.setdefault(id(module), name)
+        self._stack: list[tuple[str, str]] = [("", type(model).__name__)]
+
+    @property
+    def innermost(self) -> tuple[str, str]:
+        """Qualified name and class name of the module that is running."""
+        return self._stack[-1]
+
+    def enter(self, module: torch.nn.Module) -> None:
+        """`module` begins; one that is not part of the model counts as its caller."""
+        name = self._names.get(id(module))
+        outer = self._stack[-1]
+        self._stack.append(outer if name is None else (name, type(module).__name__))
+
+    def leave(self) -> None:
+        """The innermost module ends."""
+        if len(self._stack) > 1:
+            self._stack.pop()
+
+
+@contextmanager
+def track_modules(model: torch.nn.Module) -> Iterator[ModuleStack]:
+    """Follow which module of `model` is running, by hooks that are no part of the model."""
+    stack = ModuleStack(model)
+
+    def before(module: torch.nn.Module, _inputs: Any) -> None:
+        stack.enter(module)
+
+    def after(_module: torch.nn.Module, _inputs: Any, _outputs: Any) -> None:
+        stack.leave()
+
+    handles = [
+        torch_module.register_module_forward_pre_hook(before),
+        torch_module.register_module_forward_hook(after, always_call=True),
+    ]
+    try:
+        yield stack
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def keep_model_unchanged(model: torch.nn.Module) -> Iterator[None]:
+    """Run `model` in eval mode, then put back every attribute that its forward assigned.
+
+    Containers among the attributes are put back one level deep. Values of tensors are safe
+    already: under the trace no op is ever executed on a tensor of the model.
+    """
+    kept = [(module, dict(vars(module))) for module in model.modules()]
+    contents = [
+        (container, copy.copy(container))
+        for _, attributes in kept
+        for container in attributes.values()
+        if type(container) in (dict, OrderedDict, list, set)
+    ]
+    try:
+        for module, _ in kept:
+            vars(module)["training"] = False
+        yield
+    finally:
+        for module, attributes in kept:
+            vars(module).clear()
+            vars(module).update(attributes)
+        for container, content in contents:
+            _refill(container, content)
+
+
+def _refill(container: Any, content: Any) -> None:
+    """Put `content` back into `container`, which keeps its identity."""
+    container.clear()
+    if isinstance(container, list):
+        container.extend(content)
+    else:
+        container.update(content)

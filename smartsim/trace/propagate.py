@@ -1,0 +1,146 @@
+"""Forwards, what is known to be zero; backwards, what is needed. One pass each over the tape."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from smartsim.graph import Work
+from smartsim.trace.geometry import (
+    ALL,
+    NOTHING,
+    Bits,
+    Need,
+    join_needs,
+    need_of_view,
+    need_within_view,
+)
+from smartsim.trace.semantics import OPAQUE, RULES, STATISTICS, Rule
+from smartsim.trace.tape import DEPLOY, Node, Operand, Value
+
+__all__ = ["propagate_needs", "propagate_zeros"]
+
+_MAKES_ZEROS = frozenset(
+    f"aten.{name}" for name in ("zeros", "zeros_like", "new_zeros", "zero", "fill", "full", "mul")
+) | {"aten.constant_pad_nd"}
+
+
+def propagate_zeros(nodes: Iterable[Node]) -> None:
+    """Find which elements of each value are known to be zero, in order of execution."""
+    for node in nodes:
+        knows_something = any(operand.value.bits is not None for operand in node.inputs)
+        bits = None
+        if knows_something or node.name in _MAKES_ZEROS:
+            bits = _rule(node).zeros(node)
+        _write_bits(node, bits)
+
+
+def _rule(node: Node) -> Rule:
+    if any(operand.converted for operand in (*node.inputs, *node.outputs)):
+        return OPAQUE
+    return RULES.get(node.name, OPAQUE)
+
+
+def _write_bits(node: Node, bits: Bits | None) -> None:
+    """The first output gets `bits`; what an in-place op left alone keeps its own."""
+    output = node.outputs[0]
+    value, before = output.value, output.value.previous
+    if output.view.is_whole or before is None:
+        if bits is not None and not bits.all():
+            flat = np.zeros(value.size, dtype=np.bool_)
+            output.view.put(flat, bits)
+            value.bits = bits.reshape(-1) if _is_flat(output, bits) else flat
+        return
+    if bits is None and before.bits is None:
+        return
+    flat = np.ones(value.size, np.bool_) if before.bits is None else before.bits.copy()
+    output.view.put(flat, np.ones(output.shape, np.bool_) if bits is None else bits)
+    value.bits = None if flat.all() else flat
+
+
+def _is_flat(output: Operand, bits: Bits) -> bool:
+    return output.view.is_whole and bits.flags.c_contiguous
+
+
+def propagate_needs(nodes: Sequence[Node], outputs: Iterable[Operand]) -> None:
+    """Find what is needed of each value and how much work is left, against the order of execution.
+
+    Two needs are kept apart: what any op reads, and what the device must hold after deployment;
+    a statistic that is taken once at deployment reads its tensor, but nobody keeps it for that.
+    """
+    for operand in outputs:
+        need = need_of_view(operand.view)
+        operand.value.need = join_needs(operand.value.need, need, operand.value.size)
+        operand.value.held = operand.value.need
+    for node in reversed(nodes):
+        _visit(node)
+
+
+def _visit(node: Node) -> None:
+    needed, is_needed = _needed_output(node, [o.value.need for o in node.outputs])
+    if not is_needed:
+        node.live = Work(sites=0, sites_in_bounds=0, outputs=0)
+        _pass_before(node)
+        return
+    rule = _rule(node)
+    knows_nothing = needed is None and all(o.value.bits is None for o in node.inputs)
+    if knows_nothing and rule.plain:
+        reads: list[Bits | None] = [None] * len(node.inputs)
+    else:
+        reads = rule.reads(node, needed)
+        node.live = rule.live(node, needed)
+    needs = [_need(o, bits) for o, bits in zip(node.inputs, reads, strict=True)]
+    for operand, need in zip(node.inputs, needs, strict=True):
+        operand.value.need = join_needs(operand.value.need, need, operand.value.size)
+    _hold(node, needs)
+    _pass_before(node)
+
+
+def _hold(node: Node, needs: list[Need]) -> None:
+    """What the device must hold: all that is read after deployment, and what that is made from."""
+    if node.stage == DEPLOY:
+        if node.name in STATISTICS:
+            return
+        held, is_held = _needed_output(node, [o.value.held for o in node.outputs])
+        if not is_held:
+            return
+        if any(o.value.held is not o.value.need for o in node.outputs):
+            reads = _rule(node).reads(node, held)
+            needs = [_need(o, bits) for o, bits in zip(node.inputs, reads, strict=True)]
+    for operand, need in zip(node.inputs, needs, strict=True):
+        operand.value.held = join_needs(operand.value.held, need, operand.value.size)
+
+
+def _need(operand: Operand, bits: Bits | None) -> Need:
+    return need_of_view(operand.view) if bits is None else need_within_view(operand.view, bits)
+
+
+def _needed_output(node: Node, needs: list[Need]) -> tuple[Bits | None, bool]:
+    """What is needed of the first output (None: all of it), and whether anything is of any."""
+    first, view = needs[0], node.outputs[0].view
+    if first is ALL:
+        return None, True
+    if any(need is not NOTHING for need in needs[1:]):
+        return None, True
+    if first is NOTHING:
+        return np.zeros(view.shape, dtype=np.bool_), False
+    bits = view.take(first.flat(view.size))
+    return (None, True) if bits.all() else (bits, bool(bits.any()))
+
+
+def _pass_before(node: Node) -> None:
+    """Of what an in-place op left alone, the earlier value must deliver what is needed."""
+    output = node.outputs[0]
+    value, before = output.value, output.value.previous
+    if before is None or output.view.is_whole:
+        return
+    for kind in ("need", "held"):
+        need: Need = getattr(value, kind)
+        if need is NOTHING:
+            continue
+        left = need.flat(value.size).copy()
+        output.view.put(left, np.zeros(output.shape, dtype=np.bool_))
+        _join(before, kind, Need(left) if left.any() else NOTHING)
+
+
+def _join(value: Value, kind: str, need: Need) -> None:
+    setattr(value, kind, join_needs(getattr(value, kind), need, value.size))

@@ -1,0 +1,333 @@
+"""The dispatch mode that watches a forward pass and executes none of it.
+
+Every tensor that an op makes lies on the meta device: it has a shape and no data. What is known at
+trace time (parameters, constants, the condition, and what follows from them) is computed only when
+somebody asks for its value, such as an `if` on lam. The user's tensors are never written to.
+"""
+
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+
+from smartsim.errors import (
+    DataDependentControlFlowError,
+    InvalidModelError,
+    MissingRuleError,
+)
+from smartsim.graph import STAGES, Role
+from smartsim.trace.evaluate import compute_arguments
+from smartsim.trace.geometry import View
+from smartsim.trace.modules import ModuleStack
+from smartsim.trace.shapes import SHAPE_RULES
+from smartsim.trace.tape import DEPLOY, INPUT, NOISE, SWITCH, Node, Operand, Value
+
+__all__ = ["Recorder"]
+
+_TINY_ELEMENTS = 64
+_META = torch.device("meta")
+_IGNORES_TARGET = frozenset(
+    f"aten.{name}" for name in ("copy", "fill", "zero", "normal", "uniform", "exponential")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Operator:
+    """What an operator's schema says."""
+
+    name: str
+    names: tuple[str, ...]
+    is_view: bool
+    writes: int | None
+    is_random: bool
+    shape_only: bool
+    value_decides_shape: bool
+    shape_rule: Callable[..., Any] | None
+
+
+@cache
+def _describe(function: Any) -> _Operator:
+    schema = function._schema
+    aliases = [argument.alias_info for argument in schema.arguments]
+    writes = [i for i, alias in enumerate(aliases) if alias is not None and alias.is_write]
+    name = schema.name.replace("::", ".")
+    if writes and name.endswith("_") and not name.endswith("__"):
+        name = name[:-1]
+    returns_alias = any(r.alias_info is not None for r in schema.returns)
+    return _Operator(
+        name=name,
+        names=tuple(argument.name for argument in schema.arguments),
+        is_view=returns_alias and not writes,
+        writes=writes[0] if writes else None,
+        shape_only=name.endswith("_like") or name.startswith("aten.new_"),
+        is_random=torch.Tag.nondeterministic_seeded in function.tags,
+        value_decides_shape=torch.Tag.dynamic_output_shape in function.tags,
+        shape_rule=SHAPE_RULES.get(function),
+    )
+
+
+class _Memory:
+    """A piece of memory, and the value that it holds now."""
+
+    __slots__ = ("itemsize", "keep", "value")
+
+    def __init__(self, value: Value, itemsize: int, keep: torch.Tensor) -> None:
+        self.value = value
+        self.itemsize = itemsize
+        self.keep = keep  # while it lives, nobody else gets its address
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Writes a tape of `Node`s while it is active.
+
+    Args:
+        stack: Tells which module is running.
+        names: Role and qualified name of each real tensor of the model, by the identity of its
+            memory.
+    """
+
+    def __init__(self, stack: ModuleStack, names: Mapping[int, tuple[Role, str]]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.nodes: list[Node] = []
+        self.leaves: list[Value] = []
+        self.notes: dict[str, None] = {}
+        self._stack = stack
+        self._names = names
+        self._memories: dict[int, _Memory] = {}
+        self._count = 0
+        self._shapes: dict[Any, Any] = {}
+
+    def declare(self, tensor: torch.Tensor, stage: int, role: Role, name: str) -> Value:
+        """Make `tensor` a leaf of the given stage, before the forward pass starts."""
+        known = stage <= SWITCH and tensor.device != _META
+        itemsize = tensor.element_size()
+        size = tensor.untyped_storage().nbytes() // itemsize
+        value = self._new_value(size, stage, role=role, name=name)
+        value.leaf = tensor.detach() if known else None
+        value.known, value.tiny = known, known and size <= _TINY_ELEMENTS
+        self.leaves.append(value)
+        self._memories[tensor.untyped_storage()._cdata] = _Memory(value, itemsize, tensor)
+        return value
+
+    def operand(self, tensor: torch.Tensor, argument: str) -> Operand:
+        """`tensor` as the current value of its memory, through its view."""
+        memory = self._memories.get(tensor.untyped_storage()._cdata)
+        if memory is None:
+            role, name = self._names.get(tensor.untyped_storage()._cdata, ("constant", ""))
+            self.declare(tensor, DEPLOY, role, name)
+            memory = self._memories[tensor.untyped_storage()._cdata]
+        value = memory.value
+        shape = tuple(tensor.shape)
+        offset = int(tensor.storage_offset())
+        if tensor.numel() == value.size and offset == 0 and tensor.is_contiguous():
+            view = View(value.size, shape)
+        else:
+            view = View(value.size, shape, tensor.stride(), offset)
+        converted = tensor.element_size() != memory.itemsize
+        if converted:
+            view = View(value.size, (value.size,))
+        return Operand(argument, value, view, tensor.dtype, converted)
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        operator = _describe(func)
+        if operator.is_view:
+            return func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        inputs, attributes = self._read_arguments(operator, args, kwargs)
+        if operator.name == "aten._local_scalar_dense":
+            return self._read_scalar(args[0], inputs[0])
+        if operator.shape_only:
+            inputs, args = [], (_stand_in(args[0]), *args[1:])
+        stage = max((operand.value.stage for operand in inputs), default=DEPLOY)
+        if operator.is_random:
+            stage = max(stage, NOISE)
+        module, module_type = self._stack.innermost
+        node = Node(
+            operator.name, module, module_type, stage, inputs, [], attributes, func, args, kwargs
+        )
+        if operator.writes is None:
+            result = self._run(operator, node)
+            self._write_results(node, result)
+        else:
+            result = self._overwrite(operator, node)
+        if node.outputs:
+            self.nodes.append(node)
+        return result
+
+    def _read_arguments(
+        self, operator: _Operator, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[list[Operand], dict[str, Any]]:
+        """Tensors become operands, plain values attributes, both under the operator's names."""
+        inputs: list[Operand] = []
+        attributes: dict[str, Any] = {}
+        named = (
+            [*zip(operator.names, args, strict=False), *kwargs.items()]
+            if kwargs
+            else zip(operator.names, args, strict=False)
+        )
+        for name, argument in named:
+            if isinstance(argument, torch.Tensor):
+                inputs.append(self.operand(argument, name))
+            elif isinstance(argument, bool | int | float | str):
+                attributes[name] = argument
+            elif isinstance(argument, list | tuple):
+                tensors = [item for item in argument if isinstance(item, torch.Tensor)]
+                if tensors:
+                    inputs += [self.operand(item, name) for item in tensors]
+                else:
+                    attributes[name] = tuple(argument)
+            elif isinstance(argument, torch.dtype):
+                attributes[name] = str(argument).removeprefix("torch.")
+        return inputs, attributes
+
+    def _run(self, operator: _Operator, node: Node) -> Any:
+        """The op's outputs, as shapes."""
+        if operator.value_decides_shape:
+            for operand in node.inputs:
+                self._demand_known(operand, f"{operator.name} makes a shape from")
+            args, kwargs = compute_arguments(node.arguments, node.keywords, node.inputs)
+            return tree_map_only(torch.Tensor, _to_meta, node.function(*args, **kwargs))
+        if operator.shape_rule is not None:
+            result = operator.shape_rule(*node.arguments, **node.keywords)
+            if result is not None:
+                return result
+        return _run_on_meta(node.function, node.arguments, node.keywords)
+
+    def _read_scalar(self, tensor: torch.Tensor, operand: Operand) -> Any:
+        """`.item()`, `float(t)`, `if t:`: the value, if it is known."""
+        self._demand_known(operand, "Python reads the value of")
+        (real,), _ = compute_arguments((tensor,), {}, [operand])
+        value = real.item()
+        if operand.value.stage == SWITCH and not isinstance(value, bool):
+            self.notes[
+                f"the condition is read as a Python number at {_user_line()}: "
+                "what follows from that number alone counts as stage deploy"
+            ] = None
+        return value
+
+    def _demand_known(self, operand: Operand, what: str) -> None:
+        value = operand.value
+        if value.known:
+            return
+        if value.stage > SWITCH:
+            raise DataDependentControlFlowError(
+                f"{what} a tensor that depends on {_DEPENDENCE[value.stage]} at {_user_line()}; "
+                "a trace can follow control flow on parameters and on the condition only, so write "
+                "that line with tensor operations such as torch.where"
+            )
+        raise InvalidModelError(
+            f"{what} a tensor on the meta device at {_user_line()}; "
+            "build the model on the CPU, or pass this value as a Python number"
+        )
+
+    def _write_results(self, node: Node, result: Any) -> None:
+        """Each new tensor holds a new value."""
+        known = node.stage <= SWITCH and all(operand.value.known for operand in node.inputs)
+        tiny = known and all(operand.value.tiny for operand in node.inputs)
+        for place, tensor in enumerate(result if isinstance(result, tuple | list) else (result,)):
+            if not isinstance(tensor, torch.Tensor) or (tensor.numel() == 0 and not node.inputs):
+                continue  # an empty scratch tensor, such as a batch norm's reserve
+            if tensor.untyped_storage()._cdata in self._memories:
+                continue  # the op handed back what it was given
+            itemsize = tensor.element_size()
+            size = tensor.untyped_storage().nbytes() // itemsize
+            value = self._new_value(size, node.stage, node=node)
+            value.known, value.tiny = known, tiny and size <= _TINY_ELEMENTS
+            self._memories[tensor.untyped_storage()._cdata] = _Memory(value, itemsize, tensor)
+            node.outputs.append(self.operand(tensor, str(place)))
+
+    def _overwrite(self, operator: _Operator, node: Node) -> Any:
+        """An in-place op: its target's memory holds a new value, and it returns its target."""
+        node.in_place = True
+        place = operator.writes or 0
+        target = (
+            node.arguments[place]
+            if place < len(node.arguments)
+            else node.keywords[operator.names[place]]
+        )
+        if not isinstance(target, torch.Tensor) or place > 0:
+            raise MissingRuleError(
+                f"{operator.name} in module {node.module!r} writes to its argument "
+                f"{operator.names[place]!r}, which a trace cannot follow; use the op's plain form"
+            )
+        old = node.inputs[0]
+        if operator.name in _IGNORES_TARGET:
+            node.inputs = node.inputs[1:]
+            node.arguments = node.arguments[1:]
+            node.stage = max((o.value.stage for o in node.inputs), default=DEPLOY)
+            node.stage = max(node.stage, NOISE) if operator.is_random else node.stage
+        keeps = [] if old.view.is_whole else [old.value]
+        sources = [*(operand.value for operand in node.inputs), *keeps]
+        value = self._new_value(
+            old.value.size, max([node.stage, *(v.stage for v in keeps)]), node=node
+        )
+        value.previous = old.value
+        value.known = value.stage <= SWITCH and all(v.known for v in sources)
+        value.tiny = value.known and all(v.tiny for v in sources)
+        self._memories[target.untyped_storage()._cdata].value = value
+        node.outputs.append(Operand("0", value, old.view, old.dtype, old.converted))
+        return target
+
+    def _new_value(
+        self,
+        size: int,
+        stage: int,
+        *,
+        role: Role = "activation",
+        name: str = "",
+        node: Node | None = None,
+    ) -> Value:
+        self._count += 1
+        return Value(self._count - 1, size, stage, role=role, name=name, node=node)
+
+
+_DEPENDENCE = {NOISE: f"a random draw (stage {STAGES[NOISE]})", INPUT: "the input data"}
+
+
+def _run_on_meta(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """The op's own meta kernel."""
+    args = tree_map_only(torch.Tensor, _to_meta, args)
+    kwargs = dict(tree_map_only(torch.Tensor, _to_meta, dict(kwargs)))
+    makes_tensor = any(argument.name == "device" for argument in func._schema.arguments)
+    if "device" in kwargs or (makes_tensor and not _has_tensor(args)):
+        kwargs["device"] = _META
+    if kwargs.get("generator") is not None:
+        kwargs["generator"] = None
+    if kwargs.get("pin_memory"):
+        kwargs["pin_memory"] = False
+    return func(*args, **kwargs)
+
+
+def _stand_in(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor of the same shape and type that takes no memory, for ops that read only these."""
+    return torch.empty((), dtype=tensor.dtype).expand(tensor.shape)
+
+
+def _has_tensor(args: tuple[Any, ...]) -> bool:
+    return any(isinstance(argument, torch.Tensor) for argument in args)
+
+
+def _to_meta(tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.device == _META:
+        return tensor
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
+
+
+def _user_line() -> str:
+    """File and line of the innermost frame that is neither torch's nor ours."""
+    for frame in reversed(traceback.extract_stack()):
+        place = frame.filename.replace("\\", "/")
+        if "/torch/" not in place and "/smartsim/trace/" not in place and "<" not in place:
+            return f"{frame.filename}:{frame.lineno} ({(frame.line or '').strip()})"
+    return "an unknown line"

@@ -1,0 +1,201 @@
+"""MODEL -> GRAPH: one forward pass under the recorder, one pass forwards, one backwards."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from smartsim.errors import ConfigurationError, InvalidModelError, SmartsimError, suggest_name
+from smartsim.graph import Graph, Role
+from smartsim.trace.assemble import assemble_graph
+from smartsim.trace.known import test_leaf
+from smartsim.trace.modules import keep_model_unchanged, track_modules
+from smartsim.trace.propagate import propagate_needs, propagate_zeros
+from smartsim.trace.recorder import Recorder
+from smartsim.trace.tape import INPUT, SWITCH
+
+__all__ = ["trace_model"]
+
+_MODEL_ERRORS = (
+    RuntimeError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    NotImplementedError,
+    AssertionError,
+)
+
+
+def trace_model(
+    model: torch.nn.Module,
+    inputs: Any,
+    *,
+    condition: Mapping[str, float] | None = None,
+    declared_zeros: Iterable[str] = (),
+    name: str | None = None,
+) -> Graph:
+    """Trace `model` by partial evaluation.
+
+    The model is run once in eval mode with tensors that have shapes but no data; its parameters,
+    buffers, hooks, modes and attributes are left as they were, also when its forward raises.
+
+    Args:
+        model: Any module, on any device, also on the meta device.
+        inputs: The forward's data arguments: a tensor, a shape such as `(1, 3, 32, 32)`, a
+            sequence of tensors or shapes for several positional arguments, or a mapping of them
+            for keyword arguments. A shape stands for a float tensor of the model's dtype.
+        condition: Keyword arguments that the user of the device sets, such as `{"lam": 1.0}`;
+            each is passed as a 0-d tensor whose value is known.
+        declared_zeros: Names of parameters whose exact zeros are structure, for instance of a
+            pruned checkpoint; "*" declares all.
+        name: How reports call the model; its class name if None.
+
+    Returns:
+        The graph: per op its stage, its shapes, and the work left after known zeros.
+
+    Raises:
+        ConfigurationError: If an input, a condition or a declared name cannot be.
+        InvalidModelError: If a parameter holds NaN, or the forward pass raises.
+        DataDependentControlFlowError: If the forward branches on data or on noise.
+
+    Example:
+        >>> layer = torch.nn.Conv2d(3, 8, 3, bias=False)
+        >>> graph = trace_model(layer, (1, 3, 32, 32))
+        >>> [(op.name, op.stage) for op in graph.ops]
+        [('aten.convolution', 'input')]
+    """
+    if not isinstance(model, torch.nn.Module):
+        raise ConfigurationError(f"a model must be a torch.nn.Module, not {type(model).__name__}")
+    condition = dict(condition or {})
+    _check_parameters(model)
+    declared = _resolve_declared(model, declared_zeros)
+    with keep_model_unchanged(model), track_modules(model) as stack, torch.no_grad():
+        recorder = Recorder(stack, _name_memories(model))
+        args, kwargs = _prepare_inputs(model, inputs, recorder)
+        settings = _prepare_condition(condition, recorder)
+        if kwargs.keys() & settings.keys():
+            both = ", ".join(sorted(kwargs.keys() & settings.keys()))
+            raise ConfigurationError(f"{both} is given both as an input and as a condition")
+        try:
+            with recorder:
+                result = model(*args, **kwargs, **settings)
+        except SmartsimError:
+            raise
+        except _MODEL_ERRORS as error:
+            raise InvalidModelError(_explain(model, stack.innermost[0], error)) from error
+        outputs = [recorder.operand(tensor, "") for tensor in _result_tensors(result)]
+        for leaf in recorder.leaves:
+            test_leaf(leaf, zeros_declared=leaf.name in declared)
+        propagate_zeros(recorder.nodes)
+        propagate_needs(recorder.nodes, outputs)
+        return assemble_graph(
+            recorder, model, outputs, condition=condition, name=name or type(model).__name__
+        )
+
+
+def _check_parameters(model: torch.nn.Module) -> None:
+    """No parameter holds NaN. A sum is NaN when a term is, and is the fastest full look."""
+    for name, parameter in model.named_parameters():
+        if parameter.device.type == "meta" or not parameter.is_floating_point():
+            continue
+        total = parameter.detach().sum()
+        if not bool(torch.isfinite(total)) and bool(torch.isnan(parameter.detach()).any()):
+            count = int(torch.isnan(parameter.detach()).sum())
+            raise InvalidModelError(
+                f"parameter {name!r} holds {count} NaN of {parameter.numel()} values; "
+                "load sound weights, or build the model anew"
+            )
+
+
+def _resolve_declared(model: torch.nn.Module, names: Iterable[str]) -> frozenset[str]:
+    wanted = set(names)
+    present = {name for name, _ in model.named_parameters()}
+    if "*" in wanted:
+        return frozenset(present)
+    for name in sorted(wanted - present):
+        raise ConfigurationError(
+            f"declared_zeros names {name!r}, which is no parameter{suggest_name(name, present)}"
+        )
+    return frozenset(wanted)
+
+
+def _name_memories(model: torch.nn.Module) -> dict[int, tuple[Role, str]]:
+    """Role and first name of each tensor of the model, by the identity of its memory."""
+    names: dict[int, tuple[Role, str]] = {}
+    for name, parameter in model.named_parameters():
+        names.setdefault(parameter.untyped_storage()._cdata, ("parameter", name))
+    for name, buffer in model.named_buffers():
+        names.setdefault(buffer.untyped_storage()._cdata, ("buffer", name))
+    return names
+
+
+def _prepare_inputs(
+    model: torch.nn.Module, inputs: Any, recorder: Recorder
+) -> tuple[list[Any], dict[str, Any]]:
+    """Data arguments on the meta device, declared at stage input."""
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+
+    def place(tensor: torch.Tensor) -> torch.Tensor:
+        meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+        recorder.declare(meta, INPUT, "input", "")
+        return meta
+
+    def prepare(item: Any) -> Any:
+        if _is_shape(item):
+            item = torch.empty(item, dtype=dtype, device="meta")
+        return tree_map_only(torch.Tensor, place, item)
+
+    if isinstance(inputs, Mapping):
+        return [], {str(key): prepare(item) for key, item in inputs.items()}
+    if isinstance(inputs, torch.Tensor) or _is_shape(inputs):
+        return [prepare(inputs)], {}
+    if isinstance(inputs, Sequence) and not isinstance(inputs, str):
+        return [prepare(item) for item in inputs], {}
+    raise ConfigurationError(
+        f"inputs must be a tensor, a shape, or a sequence or mapping of these, not {inputs!r}"
+    )
+
+
+def _is_shape(item: Any) -> bool:
+    """A non-empty sequence of whole numbers stands for a tensor of that shape."""
+    if not isinstance(item, tuple | list) or not item:
+        return False
+    whole = [isinstance(n, int) and not isinstance(n, bool) for n in item]
+    if all(whole) and min(item) < 1:
+        raise ConfigurationError(f"input shape {tuple(item)} must hold whole numbers of 1 or more")
+    return all(whole)
+
+
+def _prepare_condition(condition: Mapping[str, float], recorder: Recorder) -> dict[str, Any]:
+    """Each condition as a 0-d tensor of known value, declared at stage switch."""
+    settings: dict[str, Any] = {}
+    for key, given in condition.items():
+        value = torch.as_tensor(given, dtype=torch.get_default_dtype())
+        if value.dim() or not bool(torch.isfinite(value)):
+            raise ConfigurationError(f"condition {key}={given} must be one finite number")
+        settings[key] = value.clone()
+        recorder.declare(settings[key], SWITCH, "condition", key)
+    return settings
+
+
+def _result_tensors(result: Any) -> Iterator[torch.Tensor]:
+    """Every tensor in what the forward returned."""
+    for leaf in tree_leaves(result):
+        if isinstance(leaf, torch.Tensor):
+            yield leaf
+        elif dataclasses.is_dataclass(leaf) and not isinstance(leaf, type):
+            for field in dataclasses.fields(leaf):
+                yield from _result_tensors(getattr(leaf, field.name))
+
+
+def _explain(model: torch.nn.Module, place: str, error: BaseException) -> str:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    where = f"module {place!r}" if place else "its own forward"
+    return (
+        f"{type(model).__name__} cannot run on these inputs: {type(error).__name__} in {where}: "
+        f"{reason[:300]}; check the input shape, its type, and the condition"
+    )
