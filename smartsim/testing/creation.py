@@ -1,0 +1,82 @@
+"""Scalar rules of operators that make tensors from nothing: constants and random draws.
+
+Here alone the oracle takes its values from torch's result; there is nothing to compute.
+"""
+
+import numpy as np
+
+from smartsim.testing.calls import Call, scalar_rule
+from smartsim.testing.memory import is_mask, to_values
+from smartsim.testing.scalars import Scalar, ScalarArray
+
+__all__ = ["DRAWS"]
+
+DRAWS = (
+    "aten.bernoulli",
+    "aten.normal",
+    "aten.rand",
+    "aten.rand_like",
+    "aten.randint",
+    "aten.randint_like",
+    "aten.randn",
+    "aten.randn_like",
+    "aten.uniform",
+)
+"""Operators that draw random numbers."""
+
+
+@scalar_rule("aten.zeros", "aten.zeros_like", "aten.new_zeros", "aten.zero", reads=())
+def _execute_zeros(call: Call) -> ScalarArray:
+    return np.full(tuple(call.results[0].shape), call.zero(), dtype=object)
+
+
+@scalar_rule(
+    "aten.empty",
+    "aten.empty_like",
+    "aten.empty_strided",
+    "aten.new_empty",
+    "aten.new_empty_strided",
+    reads=(),
+)
+def _execute_empty(call: Call) -> ScalarArray:
+    return _as_scalars(call, structure=False)
+
+
+@scalar_rule(
+    "aten.arange",
+    "aten.eye",
+    "aten.full",
+    "aten.full_like",
+    "aten.linspace",
+    "aten.new_full",
+    "aten.new_ones",
+    "aten.ones",
+    "aten.ones_like",
+    "aten.scalar_tensor",
+    reads=(),
+)
+def _execute_constant(call: Call) -> ScalarArray:
+    return _as_scalars(call, structure=call.skips_zeros)
+
+
+def _as_scalars(call: Call, *, structure: bool) -> ScalarArray:
+    values = to_values(call.results[0])
+    mask = structure and is_mask(call.results[0], values)
+    result = np.empty(values.shape, dtype=object)
+    for place, value in enumerate(values.flat):
+        result.flat[place] = Scalar(
+            float(value), zero=mask and value == 0, mask=mask and value == 1
+        )
+    return result
+
+
+@scalar_rule(*DRAWS, reads=("mean", "std", "p"))
+def _execute_draw(call: Call) -> ScalarArray:
+    values = to_values(call.results[0])
+    read = [operand for operand in call.operands.values() if not isinstance(operand, list)]
+    result = np.empty(values.shape, dtype=object)
+    parts = [np.broadcast_to(operand.scalars, values.shape).ravel() for operand in read]
+    for place, value in enumerate(values.flat):
+        operands = [part[place] for part in parts]
+        result.flat[place] = call.act(float(value), operands, {"noise": 1})
+    return result
