@@ -14,6 +14,7 @@ from smartsim.cost.formats import NumberFormat, parse_format
 from smartsim.cost.grid import EnergyGrid, price_counts
 from smartsim.cost.load import list_tables, load_table
 from smartsim.cost.locate import cost_models_folder
+from smartsim.cost.memory import ENCODINGS, Encoding, encode_weights, estimate_memory
 from smartsim.cost.plans import PrecisionPlan, load_plan, uniform_plan
 from smartsim.cost.prices import describe_mac, price_actions
 from smartsim.cost.tables import Row, Source, Table, combine_tables, memory_row
@@ -26,7 +27,9 @@ from smartsim.cost.terms import (
 )
 
 __all__ = [
+    "ENCODINGS",
     "BreakEven",
+    "Encoding",
     "Energy",
     "EnergyGrid",
     "EnergyItem",
@@ -43,7 +46,9 @@ __all__ = [
     "count_csd_terms",
     "count_mean_terms",
     "describe_mac",
+    "encode_weights",
     "estimate_energy",
+    "estimate_memory",
     "find_break_even",
     "list_tables",
     "load_energy",
