@@ -59,8 +59,9 @@ def count_by_scalars(
     """Execute a small model with scalar arithmetic that counts itself.
 
     The model is left as it is: what it would write to a parameter, a buffer or an input goes to a
-    copy. Every operator costs a Python loop, so give it a model of some thousand products. In
-    double precision the comparison with torch is sharpest.
+    copy, and torch's default random generator is put back. Every element costs a Python loop, so
+    give it a model of some thousand products. In double precision the comparison with torch is
+    sharpest.
 
     Args:
         model: Any module in eval mode.
@@ -94,6 +95,7 @@ def count_by_scalars(
             memory.register_leaf(value, "switch")
         acts: list[Act] = []
         with (
+            torch.random.fork_rng(devices=[]),
             _follow_modules(model) as path,
             sdpa_kernel(SDPBackend.MATH),  # a fused attention has no products to count
             ScalarMode(memory, convention, acts, path),
@@ -154,14 +156,6 @@ def _check_convention(convention: Convention) -> None:
                 f"what the model itself executes and needs {choice}={wanted}; "
                 "make one with oracle_convention()"
             )
-
-
-def _find_dtype(model: nn.Module, inputs: Iterable[torch.Tensor]) -> torch.dtype:
-    """The dtype that the model computes in."""
-    for tensor in (*model.parameters(), *inputs):
-        if tensor.is_floating_point():
-            return tensor.dtype
-    return torch.get_default_dtype()
 
 
 def _register_model(memory: Memory, model: nn.Module, declared_zeros: Iterable[str]) -> None:
