@@ -1,12 +1,23 @@
 """The command line: one thin verb per room. Heavy imports happen inside the verbs."""
 
-from typing import Any, NoReturn
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from smartsim.errors import SmartsimError
+from smartsim.errors import ConfigurationError, SmartsimError
+
+if TYPE_CHECKING:
+    from smartsim.counts import Convention
+    from smartsim.graph import Graph
+    from smartsim.report.table2 import MethodTraces
 
 __all__ = ["cli", "main"]
+
+_LABELS = {"pgdat": "PGD-AT", "oat": "OAT", "float": "FLOAT", "smart": "SMART"}
+_INPUT = "1,3,32,32"
+_PAPER = {"arch": "resnet34", "classes": 10, "shape": _INPUT}
 
 
 class _OneSentenceGroup(click.Group):
@@ -27,8 +38,215 @@ def _fail(sentence: str) -> NoReturn:
 
 
 @click.group(cls=_OneSentenceGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="smartsim")
 def cli() -> None:
     """What a conditional neural network costs in hardware, by how often each part is paid for."""
+
+
+_output = click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.")
+_convention = click.option(
+    "--convention",
+    default="exact",
+    show_default=True,
+    help="Counting choices: paper, dense, exact, or a TOML file of your own.",
+)
+_ignore = click.option("--ignore", multiple=True, help="Operator to leave out; may be repeated.")
+
+
+@cli.command()
+@click.argument("model")
+@click.option("--input", "shapes", multiple=True, help="Input shape, such as 1,3,32,32.")
+@click.option("--condition", multiple=True, help="What the user sets, such as lam=1.0.")
+@click.option(
+    "--declare-zeros", multiple=True, help="Parameter whose zeros are structure; * for all."
+)
+@_output
+def trace(
+    model: str,
+    shapes: tuple[str, ...],
+    condition: tuple[str, ...],
+    declare_zeros: tuple[str, ...],
+    output: Path | None,
+) -> None:
+    """Trace MODEL by partial evaluation: JSON to a file or a pipe, a table to a terminal.
+
+    MODEL is a built-in such as smart:resnet34, package.module:callable of your own, or a file that
+    torch.export.save wrote (.pt2).
+    """
+    from smartsim.graph import save_graph
+    from smartsim.report.layers import render_graph
+    from smartsim.trace import load_model, parse_condition, parse_shape, trace_model
+
+    given = [parse_shape(text) for text in shapes or (_INPUT,)]
+    conditions = parse_condition(condition)
+    graph = trace_model(
+        load_model(model), given, condition=conditions, declared_zeros=declare_zeros, name=model
+    )
+    if output is not None:
+        save_graph(graph, output)
+    _show(output, render_graph(graph), graph.to_dict())
+
+
+@cli.command()
+@click.argument("graph", type=click.Path(path_type=Path))
+@_convention
+@_ignore
+@click.option("--all-stages", is_flag=True, help="Show what is done once at deployment as well.")
+@_output
+def count(
+    graph: Path, convention: str, ignore: tuple[str, ...], all_stages: bool, output: Path | None
+) -> None:
+    """Count the actions of GRAPH, a file that `smartsim trace` wrote."""
+    from smartsim.counts import count_actions, save_counts
+    from smartsim.graph import load_graph
+    from smartsim.report.layers import render_counts
+
+    counts = count_actions(load_graph(graph), _read_convention(convention), ignore=ignore)
+    if output is not None:
+        save_counts(counts, output)
+    _show(output, render_counts(counts, everything=all_stages), counts.to_dict())
+
+
+def _show(output: Path | None, text: str, data: Any) -> None:
+    """A table for a person; JSON for a pipe, unless it went to a file already."""
+    if output is not None or sys.stdout.isatty():
+        click.echo(text, nl=False)
+        if output is not None:
+            click.echo(f"written: {output}")
+    else:
+        import json
+
+        click.echo(json.dumps(data))
+
+
+def _read_convention(name: str) -> "Convention":
+    from smartsim.counts import Convention, get_convention
+
+    if not name.endswith(".toml"):
+        return get_convention(name)
+    import tomllib
+
+    try:
+        return Convention.from_dict(tomllib.loads(Path(name).read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{name}: is no TOML: {error}") from error
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name}: {error}") from error
+
+
+@cli.group()
+def report() -> None:
+    """Compare models, as tables and figures."""
+
+
+@report.command()
+@click.option("--arch", default=_PAPER["arch"], show_default=True, help="Backbone of the four.")
+@click.option("--classes", default=_PAPER["classes"], show_default=True, type=click.IntRange(1))
+@click.option("--input", "shape", default=_INPUT, show_default=True, help="Input shape.")
+@click.option("--film-dimension", default=1, show_default=True, help="OAT's encoding of lam.")
+@click.option("--lam", default="0,1", show_default=True, help="Values of lam.")
+@click.option("--add", multiple=True, help="A model of your own, package.module:callable.")
+@click.option(
+    "--results",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Result file of the evaluator, for measured CA and RA.",
+)
+@click.option("--convention", default="paper", show_default=True, help="Counting choices.")
+@_ignore
+@click.option("--format", "formats", default="md,tex,csv,json", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the files.")
+def table2(**options: Any) -> None:
+    """Compare PGD-AT, OAT, FLOAT and SMART as the SMART paper's Table 2 does.
+
+    Each cell is published (the paper's), derived (counted from traced models) or measured (your
+    own evaluation); the notes below the table say where they differ and why.
+    """
+    from smartsim.report.measured import load_measured
+    from smartsim.report.provenance import collect_provenance
+    from smartsim.report.published import load_published
+    from smartsim.report.render import render_terminal, write_table2
+    from smartsim.report.table2 import build_table2
+
+    convention = _read_convention(options["convention"])
+    formats = tuple(name.strip() for name in options["formats"].split(",") if name.strip())
+    measured = load_measured(options["results"])
+    is_paper = all(options[key] == value for key, value in _PAPER.items())
+    table = build_table2(
+        _trace_methods(options),
+        setting=f"{options['arch']}, {options['classes']} classes, input {options['shape']}",
+        convention=convention,
+        published=load_published("smart2023_table2") if is_paper else None,
+        measured=measured,
+        provenance=collect_provenance(["smartsim", *sys.argv[1:]]),
+        ignore=options["ignore"],
+    )
+    click.echo(render_terminal(table), nl=False)
+    if options["output"] is not None:
+        for path in write_table2(table, options["output"], formats):
+            click.echo(f"written: {path}")
+
+
+def _trace_methods(options: dict[str, Any]) -> "list[MethodTraces]":
+    """The four methods, then the user's own models, each at every lam."""
+    from smartsim.models import METHODS
+    from smartsim.report.table2 import MethodTraces
+
+    lams = _parse_lams(options["lam"])
+    specs = {name: _name_model(name, options) for name in METHODS}
+    total = len(lams) * (len(specs) + len(options["add"])) + 2
+    traces = []
+    with _progress(total, "tracing") as bar:
+        for method, spec in specs.items():
+            paths = _trace_paths(spec, options["shape"], lams, bar)
+            frozen = None
+            if METHODS[method].noisy and 1.0 in lams:
+                variant = f"{spec},noise=frozen"
+                frozen = _trace_paths(variant, options["shape"], (1.0,), bar)[1.0]
+            label = _LABELS.get(method, method)
+            traces.append(MethodTraces(label=label, paths=paths, frozen=frozen))
+        for name in options["add"]:
+            label = name.rpartition(":")[2]
+            paths = _trace_paths(name, options["shape"], lams, bar)
+            traces.append(MethodTraces(label=label, paths=paths))
+    return traces
+
+
+def _name_model(method: str, options: dict[str, Any]) -> str:
+    film = f",film_dimension={options['film_dimension']}" if method == "oat" else ""
+    return f"{method}:{options['arch']}:classes={options['classes']}{film}"
+
+
+def _parse_lams(text: str) -> tuple[float, ...]:
+    try:
+        lams = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"--lam {text!r} must be numbers in [0, 1], such as 0,1"
+        ) from error
+    if not all(0 <= lam <= 1 for lam in lams):
+        raise ConfigurationError(f"--lam {text!r} must be numbers in [0, 1], such as 0,1")
+    return tuple(dict.fromkeys(lams))
+
+
+def _trace_paths(name: str, shape: str, lams: tuple[float, ...], bar: Any) -> "dict[float, Graph]":
+    """One model's traces at each lam."""
+    from smartsim.trace import load_model, parse_shape, trace_model
+
+    model = load_model(name)
+    paths = {}
+    for lam in lams:
+        bar.set_postfix_str(f"{name} at lam = {lam:g}")
+        paths[lam] = trace_model(model, parse_shape(shape), condition={"lam": lam}, name=name)
+        bar.update()
+    return paths
+
+
+def _progress(total: int, what: str) -> Any:
+    """A bar on stderr for a terminal, nothing in a pipe."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=what, disable=None, leave=False)
 
 
 def main() -> None:

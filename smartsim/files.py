@@ -7,14 +7,43 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from smartsim.errors import FileFormatError
+from smartsim.errors import ConfigurationError, FileFormatError
 
 __all__ = [
+    "find_shipped_folder",
     "read_json",
     "write_bytes_atomically",
     "write_json_atomically",
     "write_text_atomically",
 ]
+
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def find_shipped_folder(inside: str, beside: str, marker: str, package: Path = _PACKAGE) -> Path:
+    """The folder of data that ships with smartsim: in the package, or in the checkout around it.
+
+    A wheel carries it inside the package; a checkout and an editable install have it beside the
+    package, where `importlib.resources` would not find it.
+
+    Args:
+        inside: Path below the package, as the wheel has it.
+        beside: Path below the checkout.
+        marker: A file that must be in the folder.
+        package: Folder of the `smartsim` package.
+
+    Raises:
+        ConfigurationError: If the folder is in neither place.
+    """
+    places = [package / inside, package.parent / beside]
+    for folder in places:
+        if (folder / marker).is_file():
+            return folder
+    raise ConfigurationError(
+        f"the data that ships with smartsim is neither in {places[0]} nor in {places[1]}; "
+        "install smartsim again from its checkout"
+    )
 
 
 def write_bytes_atomically(path: str | Path, data: bytes) -> None:

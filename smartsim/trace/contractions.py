@@ -1,5 +1,6 @@
 """Convolutions, matrix products and pooling over known zeros: exact, and cheap where dense."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -70,14 +71,36 @@ def _convolution_reads(node: Node, out: Bits | None) -> list[Bits | None]:
     data, weight = node.inputs[0], node.inputs[1]
     window = _convolution_window(node)
     wanted = np.ones(node.outputs[0].shape, dtype=np.bool_) if out is None else out
+    plane = _common_plane(node, out)
     if out is None and data.bits is None and not _needs_counting(window, weight.bits):
         reads: list[Bits | None] = [_touched(window, node), _used_taps(window, node)]
+    elif plane is not None:
+        read, taps = need_of_window(*_one_channel(window), plane)
+        reads = [np.broadcast_to(read, data.shape), np.broadcast_to(taps, weight.shape)]
     else:
         reads = list(need_of_window(window, data.written_bits(), weight.written_bits(), wanted))
     if node.operand("bias") is not None:
         channels = np.asarray(wanted.any(axis=(0, *range(2, wanted.ndim))))
         reads.append(None if out is None else channels)
     return reads
+
+
+def _common_plane(node: Node, out: Bits | None) -> Bits | None:
+    """What is needed of each channel, (1, 1, *outputs), if nothing is zero and all need the same.
+
+    Then one channel tells all; depthwise convolutions of stride 2 would be slow without it.
+    """
+    if out is None or node.inputs[0].bits is not None or node.inputs[1].bits is not None:
+        return None
+    plane = out[:1, :1]
+    return plane if bool((out == plane).all()) else None
+
+
+def _one_channel(window: Window) -> tuple[Window, Bits, Bits]:
+    """The same geometry with one dense channel in and out, its data and its weight."""
+    single = dataclasses.replace(window, groups=1)
+    ones = [np.ones((1, 1, *shape), np.bool_) for shape in (window.inputs, window.kernel)]
+    return single, ones[0], ones[1]
 
 
 def _needs_counting(window: Window, weight: Bits | None) -> bool:
@@ -125,6 +148,17 @@ def _convolution_live(node: Node, out: Bits | None) -> Work | None:
         inside = sum(int(per_tap[tap]) * batch * length for tap, length in met.items())
         return Work(sites=sites, sites_in_bounds=inside, outputs=elements)
     wanted = np.ones(node.outputs[0].shape, dtype=np.bool_) if out is None else out
+    plane = _common_plane(node, out)
+    if plane is not None:
+        pairs = batch * weight.shape[0] * weight.shape[1]
+        window, data_bits, weight_bits = _one_channel(window)
+        inside = int(contract_window(window, data_bits, weight_bits)[plane].sum())
+        padding = _padding_products(window, weight_bits, plane)
+        return Work(
+            sites=pairs * (inside + padding),
+            sites_in_bounds=pairs * inside,
+            outputs=int(np.count_nonzero(wanted)),
+        )
     counts = contract_window(window, data.written_bits(), weight.written_bits())
     inside = int(counts[wanted].sum())
     padding = _padding_products(window, weight.written_bits(), wanted)

@@ -4,12 +4,13 @@ import copy
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch.nn.modules import module as torch_module
 
-__all__ = ["ModuleStack", "keep_model_unchanged", "track_modules"]
+__all__ = ["ModuleStack", "keep_model_unchanged", "running_modules", "track_modules"]
 
 
 class ModuleStack:
@@ -26,6 +27,15 @@ class ModuleStack:
         """Qualified name and class name of the module that is running."""
         return self._stack[-1]
 
+    @contextmanager
+    def named(self, name: str, kind: str) -> Iterator[None]:
+        """What runs inside counts as the named module's."""
+        self._stack.append((name, kind) if name or kind else self._stack[-1])
+        try:
+            yield
+        finally:
+            self._stack.pop()
+
     def enter(self, module: torch.nn.Module) -> None:
         """`module` begins; one that is not part of the model counts as its caller."""
         name = self._names.get(id(module))
@@ -36,6 +46,14 @@ class ModuleStack:
         """The innermost module ends."""
         if len(self._stack) > 1:
             self._stack.pop()
+
+
+_RUNNING: ContextVar[ModuleStack] = ContextVar("running_modules")
+
+
+def running_modules() -> ModuleStack:
+    """The stack of the trace that is under way; an idle one outside of a trace."""
+    return _RUNNING.get(ModuleStack(torch.nn.Identity()))
 
 
 @contextmanager
@@ -53,9 +71,11 @@ def track_modules(model: torch.nn.Module) -> Iterator[ModuleStack]:
         torch_module.register_module_forward_pre_hook(before),
         torch_module.register_module_forward_hook(after, always_call=True),
     ]
+    token = _RUNNING.set(stack)
     try:
         yield stack
     finally:
+        _RUNNING.reset(token)
         for handle in handles:
             handle.remove()
 

@@ -193,7 +193,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _run(self, operator: _Operator, node: Node) -> Any:
         """The op's outputs, as shapes."""
-        if operator.value_decides_shape:
+        if operator.value_decides_shape and not _is_indexing_by_place(node):
             for operand in node.inputs:
                 self._demand_known(operand, f"{operator.name} makes a shape from")
             args, kwargs = compute_arguments(node.arguments, node.keywords, node.inputs)
@@ -290,6 +290,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Value:
         self._count += 1
         return Value(self._count - 1, size, stage, role=role, name=name, node=node)
+
+
+def _is_indexing_by_place(node: Node) -> bool:
+    """Whether whole numbers, not booleans, say what is taken: then shapes alone decide."""
+    return node.name == "aten.index" and not any(
+        operand.dtype in (torch.bool, torch.uint8) for operand in node.inputs[1:]
+    )
 
 
 _DEPENDENCE = {NOISE: f"a random draw (stage {STAGES[NOISE]})", INPUT: "the input data"}

@@ -217,10 +217,13 @@ def _zeros_clone(node: Node) -> Bits | None:
     return _zeros_first(node)
 
 
-def _parts(node: Node) -> list[tuple[slice, ...]]:
-    """Where each input of a concatenation lies in its output."""
+def _parts(node: Node) -> list[tuple[slice | int, ...]]:
+    """Where each input of a concatenation or a stack lies in its output."""
     axis = int(node.attributes.get("dim", 0)) % len(_shape(node))
-    places, start = [], 0
+    if node.name == "aten.stack":
+        return [(*(slice(None),) * axis, place) for place in range(len(node.inputs))]
+    places: list[tuple[slice | int, ...]] = []
+    start = 0
     for operand in node.inputs:
         size = operand.shape[axis] if len(operand.shape) == len(_shape(node)) else 0
         places.append((*(slice(None),) * axis, slice(start, start + size)))
@@ -356,6 +359,7 @@ def _table() -> dict[str, Rule]:
     table |= {
         "aten.mul": Rule(_zeros_mul, _read_mul, _live_mul),
         "aten.cat": Rule(_zeros_cat, _read_cat, _live_pointwise),
+        "aten.stack": Rule(_zeros_cat, _read_cat, _live_pointwise),
         "aten.where": Rule(_zeros_where, _read_pointwise, _live_pointwise),
         "aten.fill": Rule(_zeros_fill, _read_pointwise, _live_pointwise),
         "aten.full": Rule(_zeros_fill, _read_pointwise, _live_pointwise),

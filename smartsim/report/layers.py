@@ -1,0 +1,108 @@
+"""Graphs and counts by layer, as a table for a terminal."""
+
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from smartsim.counts import Counts
+from smartsim.graph import STAGES, Graph, Op
+
+__all__ = ["render_counts", "render_graph"]
+
+_WIDTH = 80
+_COLUMNS = ("mac", "add", "mul", "compare")
+
+
+def _shorten(name: str, width: int) -> str:
+    """The end of a long name, which tells more than its beginning."""
+    return name if len(name) <= width else "..." + name[3 - width :]
+
+
+def render_counts(counts: Counts, *, everything: bool = False) -> str:
+    """Counts by layer and stage; every column adds up to the totals below it.
+
+    Args:
+        counts: What to show.
+        everything: Whether to show what is done once at deployment as well.
+    """
+    stages = STAGES if everything else STAGES[1:]
+    cells: dict[tuple[str, str], dict[str, int | float]] = {}
+    for (layer, stage, action), number in counts.group("layer", "stage", "action").items():
+        if stage in stages:
+            row = cells.setdefault((layer, stage), dict.fromkeys((*_COLUMNS, "other"), 0))
+            row[action if action in _COLUMNS else "other"] += number
+    rows = [
+        [_shorten(layer or "(model)", 30), stage, *(_print(n) for n in row.values())]
+        for (layer, stage), row in cells.items()
+    ]
+    totals: list[Sequence[str]] = []
+    for stage in stages:
+        sums = [row for (_, at), row in cells.items() if at == stage]
+        if sums:
+            whole = [sum(row[column] for row in sums) for column in (*_COLUMNS, "other")]
+            totals.append(["total", stage, *(_print(number) for number in whole)])
+    head = ["layer", "stage", "MACs", "ADDs", "muls", "compares", "other"]
+    body = tabulate(
+        [*rows, *([] if not rows else [[""] * 7]), *totals],
+        headers=head,
+        colalign=("left", "left", *("right",) * 5),
+        disable_numparse=True,
+        tablefmt="simple",
+    )
+    lines = [_title(counts.model, counts.condition), f"convention {counts.convention.name}", body]
+    if counts.parameters is not None:
+        active, total = counts.parameters.active, counts.parameters.total
+        lines.append(f"parameters: {active:,} active of {total:,}")
+    lines += [f"left out: {', '.join(counts.ignored)}"] if counts.ignored else []
+    lines += [f"note: {note}" for note in counts.notes]
+    return "\n".join(lines) + "\n"
+
+
+def _print(number: int | float) -> str:
+    if number == 0:
+        return "-"
+    if isinstance(number, float):
+        return f"{number:,.1f}"
+    return f"{number:,}" if abs(number) < 1e8 else f"{number / 1e6:,.1f}M"
+
+
+def _title(model: str, condition: object) -> str:
+    settings = ", ".join(f"{k} = {v:g}" for k, v in dict(condition).items())  # type: ignore[call-overload]
+    return f"{model} at {settings}" if settings else model
+
+
+def render_graph(graph: Graph) -> str:
+    """The ops of a graph with their stages, shapes and what is left of them."""
+    rows = [
+        [
+            _shorten(op.module or "(model)", 26),
+            _shorten(op.name.removeprefix("aten."), 20),
+            op.stage,
+            "x".join(str(n) for n in graph.tensors[op.outputs[0]].shape) or "scalar",
+            _print_live(graph, op),
+        ]
+        for op in graph.ops
+    ]
+    body = tabulate(
+        rows,
+        headers=["layer", "op", "stage", "output", "left"],
+        colalign=("left", "left", "left", "right", "right"),
+        disable_numparse=True,
+        tablefmt="simple",
+    )
+    lines = [_title(graph.model, graph.condition), body, f"{len(graph.ops)} ops"]
+    lines += [f"note: {note}" for note in graph.notes]
+    return "\n".join(lines) + "\n"
+
+
+def _print_live(graph: Graph, op: Op) -> str:
+    """The share of the work that is left after known zeros; nothing where all is."""
+    if op.live is None:
+        return ""
+    if op.live.sites == 0:
+        return "none"
+    weights = [graph.tensors[i] for i in op.inputs if graph.tensors[i].nonzeros is not None]
+    if not weights:
+        return "part"
+    share = min((w.nonzeros or 0) / w.elements for w in weights)
+    return f"{share:.1%}"
