@@ -14,11 +14,16 @@ __all__ = ["compute", "compute_arguments"]
 
 
 def compute(value: Value) -> torch.Tensor:
-    """The flat content of a known value; it is kept, so that asking twice costs nothing more."""
+    """The flat content of a known value; it is kept, so that asking twice costs nothing more.
+
+    Asked for a value at stage noise, it answers for noise that is zero, its mean.
+    """
     if value.content is None:
         with _disable_current_modes(), torch.no_grad():
             if value.node is None:
                 value.content = _flat(value.leaf, value.size)
+            elif torch.Tag.nondeterministic_seeded in value.node.function.tags:
+                value.content = torch.zeros(value.size, dtype=value.node.outputs[0].dtype)
             elif value.node.in_place and value.previous is not None:
                 value.content = _compute_in_place(value.node, value.previous)
             else:

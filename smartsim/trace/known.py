@@ -46,7 +46,7 @@ def _test_mask(value: Value) -> None:
         for part in (content[:_GLANCE], content):
             if not bool(((part == 0) | (part == 1)).all()):
                 return
-        bits = (content != 0).numpy()
+        bits = (content != 0).cpu().numpy()
     if content.dtype != torch.bool and (bits.all() or not bits.any()):
         return
     value.bits, value.mask = bits, True
@@ -57,9 +57,9 @@ def test_leaf(value: Value, *, zeros_declared: bool) -> None:
     if value.leaf is None:
         return
     if value.leaf.dtype == torch.bool:
-        value.bits, value.mask, value.tested = compute(value).numpy(), True, True
+        value.bits, value.mask, value.tested = compute(value).cpu().numpy(), True, True
     elif zeros_declared:
-        value.bits = (compute(value) != 0).numpy()
+        value.bits = (compute(value) != 0).cpu().numpy()
 
 
 def is_scalar_zero(node: Node) -> bool:

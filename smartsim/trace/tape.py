@@ -5,7 +5,7 @@ the same memory, and every view of a piece of memory reads the value that is cur
 why views need no rule of their own anywhere in this room.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,7 +98,7 @@ class Node:
     inputs: list[Operand]
     outputs: list[Operand]
     attributes: Mapping[str, Any]
-    function: Callable[..., Any]
+    function: Any
     arguments: tuple[Any, ...]
     keywords: Mapping[str, Any]
     in_place: bool = False

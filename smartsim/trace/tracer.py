@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,9 +15,9 @@ from smartsim.trace.known import test_leaf
 from smartsim.trace.modules import keep_model_unchanged, track_modules
 from smartsim.trace.propagate import propagate_needs, propagate_zeros
 from smartsim.trace.recorder import Recorder
-from smartsim.trace.tape import INPUT, SWITCH
+from smartsim.trace.tape import INPUT, SWITCH, Operand
 
-__all__ = ["trace_model"]
+__all__ = ["record_forward", "trace_model"]
 
 _MODEL_ERRORS = (
     RuntimeError,
@@ -68,11 +69,35 @@ def trace_model(
         >>> [(op.name, op.stage) for op in graph.ops]
         [('aten.convolution', 'input')]
     """
+    settings = dict(condition or {})
     if not isinstance(model, torch.nn.Module):
         raise ConfigurationError(f"a model must be a torch.nn.Module, not {type(model).__name__}")
-    condition = dict(condition or {})
     _check_parameters(model)
     declared = _resolve_declared(model, declared_zeros)
+    with record_forward(model, inputs, settings) as (recorder, outputs):
+        for leaf in recorder.leaves:
+            test_leaf(leaf, zeros_declared=leaf.name in declared)
+        propagate_zeros(recorder.nodes)
+        propagate_needs(recorder.nodes, outputs)
+        return assemble_graph(
+            recorder, model, outputs, condition=settings, name=name or type(model).__name__
+        )
+
+
+@contextmanager
+def record_forward(
+    model: torch.nn.Module, inputs: Any, condition: Mapping[str, float]
+) -> Iterator[tuple[Recorder, list[Operand]]]:
+    """The tape of one forward pass and what it returned; the model is put back at the end.
+
+    Args:
+        model: The module.
+        inputs: As `trace_model` takes them.
+        condition: As `trace_model` takes it.
+
+    Raises:
+        As `trace_model`.
+    """
     with keep_model_unchanged(model), track_modules(model) as stack, torch.no_grad():
         recorder = Recorder(stack, _name_memories(model))
         args, kwargs = _prepare_inputs(model, inputs, recorder)
@@ -87,14 +112,7 @@ def trace_model(
             raise
         except _MODEL_ERRORS as error:
             raise InvalidModelError(_explain(model, stack.innermost[0], error)) from error
-        outputs = [recorder.operand(tensor, "") for tensor in _result_tensors(result)]
-        for leaf in recorder.leaves:
-            test_leaf(leaf, zeros_declared=leaf.name in declared)
-        propagate_zeros(recorder.nodes)
-        propagate_needs(recorder.nodes, outputs)
-        return assemble_graph(
-            recorder, model, outputs, condition=condition, name=name or type(model).__name__
-        )
+        yield recorder, [recorder.operand(tensor, "") for tensor in _result_tensors(result)]
 
 
 def _check_parameters(model: torch.nn.Module) -> None:
