@@ -6,7 +6,7 @@ Here alone the oracle takes its values from torch's result; there is nothing to 
 import numpy as np
 
 from smartsim.testing.calls import Call, scalar_rule
-from smartsim.testing.memory import is_mask, to_values
+from smartsim.testing.memory import to_values
 from smartsim.testing.scalars import Scalar, ScalarArray
 
 __all__ = ["DRAWS"]
@@ -30,25 +30,22 @@ def _execute_zeros(call: Call) -> ScalarArray:
     return np.full(tuple(call.results[0].shape), call.zero(), dtype=object)
 
 
-@scalar_rule(
-    "aten.empty",
-    "aten.empty_like",
-    "aten.empty_strided",
-    "aten.new_empty",
-    "aten.new_empty_strided",
-    reads=(),
-)
-def _execute_empty(call: Call) -> ScalarArray:
-    return _as_scalars(call, structure=False)
+@scalar_rule("aten.full", "aten.full_like", "aten.new_full", reads=())
+def _execute_full(call: Call) -> ScalarArray:
+    value = float(call.arguments["fill_value"])
+    scalar = call.zero() if value == 0 else Scalar(value)
+    return np.full(tuple(call.results[0].shape), scalar, dtype=object)
 
 
 @scalar_rule(
     "aten.arange",
+    "aten.empty",
+    "aten.empty_like",
+    "aten.empty_strided",
     "aten.eye",
-    "aten.full",
-    "aten.full_like",
     "aten.linspace",
-    "aten.new_full",
+    "aten.new_empty",
+    "aten.new_empty_strided",
     "aten.new_ones",
     "aten.ones",
     "aten.ones_like",
@@ -56,17 +53,10 @@ def _execute_empty(call: Call) -> ScalarArray:
     reads=(),
 )
 def _execute_constant(call: Call) -> ScalarArray:
-    return _as_scalars(call, structure=call.skips_zeros)
-
-
-def _as_scalars(call: Call, *, structure: bool) -> ScalarArray:
     values = to_values(call.results[0])
-    mask = structure and is_mask(call.results[0], values)
     result = np.empty(values.shape, dtype=object)
     for place, value in enumerate(values.flat):
-        result.flat[place] = Scalar(
-            float(value), zero=mask and value == 0, mask=mask and value == 1
-        )
+        result.flat[place] = Scalar(float(value))
     return result
 
 

@@ -37,9 +37,9 @@ def mul(call: Call, a: Scalar, b: Scalar) -> Scalar:
     if a.zero or b.zero:
         return call.zero()
     if a.mask:
-        return _passed_by(call, b, a)
+        return b
     if b.mask:
-        return _passed_by(call, a, b)
+        return a
     return call.act(a.value * b.value, (a, b), {"mul": 1})
 
 
@@ -61,14 +61,6 @@ def _unmasked(scalar: Scalar) -> Scalar:
     if not scalar.mask:
         return scalar
     return Scalar(scalar.value, act=scalar.act)
-
-
-def _passed_by(call: Call, scalar: Scalar, gate: Scalar) -> Scalar:
-    """A scalar behind an open gate; what made the gate is needed as well."""
-    if gate.act is None:
-        return scalar
-    passed = call.act(scalar.value, (scalar, gate), {})
-    return Scalar(passed.value, mask=scalar.mask, act=passed.act)
 
 
 def _scaled(call: Call, scalars: ScalarArray, factor: str) -> ScalarArray:
@@ -150,9 +142,9 @@ _UNARY: Mapping[str, tuple[Callable[[float], float], Mapping[Action, int], bool]
     "aten.log": (math.log, {"log": 1}, False),
     "aten.rsqrt": (lambda x: 1 / math.sqrt(x), {"sqrt": 1, "div": 1}, False),
     "aten.reciprocal": (lambda x: 1 / x, {"div": 1}, False),
-    "aten.sin": (math.sin, {"trig": 1}, False),
+    "aten.sin": (math.sin, {"trig": 1}, True),
     "aten.cos": (math.cos, {"trig": 1}, False),
-    "aten.erf": (math.erf, {"erf": 1}, False),
+    "aten.erf": (math.erf, {"erf": 1}, True),
     "aten.logical_not": (lambda x: float(not x), {"logic": 1}, False),
 }
 """Value, cost, and whether a known zero stays a known zero and costs nothing."""
@@ -218,15 +210,30 @@ def _execute_gelu(call: Call) -> ScalarArray:
     )
 
 
+_POWERS: Mapping[float, Mapping[Action, int]] = {
+    1: {},
+    2: {"mul": 1},
+    3: {"mul": 2},
+    0.5: {"sqrt": 1},
+    -0.5: {"sqrt": 1, "div": 1},
+    -1: {"div": 1},
+}
+
+
 @scalar_rule("aten.pow")
 def _execute_pow(call: Call) -> ScalarArray:
-    exponent = call["exponent"]
-    if exponent.is_number and exponent.scalars.item().value == 2:
-        return _execute_unary(call, lambda x: x * x, {"mul": 1}, keeps_zeros=True)
+    if call["exponent"].is_number:
+        exponent = call["exponent"].scalars.item().value
+        return _execute_unary(
+            call,
+            lambda x: float(x**exponent),
+            _POWERS.get(exponent, {"pow": 1}),
+            keeps_zeros=exponent > 0,
+        )
     return call.map(lambda a, b: call.act(a.value**b.value, (a, b), {"pow": 1}), "self", "exponent")
 
 
-@scalar_rule("aten.hardtanh", "aten.clamp", "aten.clamp_min", "aten.clamp_max", "aten.relu6")
+@scalar_rule("aten.hardtanh", "aten.clamp", "aten.clamp_min", "aten.clamp_max")
 def _execute_clamp(call: Call) -> ScalarArray:
     low = call.get("min") or call.get("min_val")
     high = call.get("max") or call.get("max_val")
@@ -238,7 +245,7 @@ def _execute_clamp(call: Call) -> ScalarArray:
             value = max(value, limits[0].value)
         if high is not None:
             value = min(value, limits[-1].value)
-        if a.zero and value == 0 and all(bound.is_number for bound in bounds):
+        if a.zero and value == 0 and call.site.op == "aten.hardtanh":
             return call.zero()
         return call.act(value, (a, *limits), {"compare": len(bounds)})
 

@@ -22,7 +22,7 @@ from smartsim.errors import (
 from smartsim.graph import Stage
 from smartsim.testing.calls import RULES, Call, Rule
 from smartsim.testing.creation import DRAWS
-from smartsim.testing.memory import Memory, Operand, to_values
+from smartsim.testing.memory import Memory, Operand, is_mask, to_values
 from smartsim.testing.scalars import Act, Scalar, ScalarArray, Site, elements, latest_stage
 
 __all__ = ["OracleError", "ScalarMode"]
@@ -183,14 +183,9 @@ class ScalarMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             )
         else:
             self._check_values(call, tensor, scalars)
-        if tensor.dtype == torch.bool and call.site.stage in ("deploy", "switch"):
-            scalars = call.map(self._as_mask, scalars)
+        if _makes_mask(call, tensor):
+            scalars = call.map(_as_mask, scalars)
         self._memory.write(tensor, scalars, call.site.stage)
-
-    def _as_mask(self, scalar: Scalar) -> Scalar:
-        if not self._convention.skip_zeros:
-            return scalar
-        return Scalar(scalar.value, zero=not scalar.value, mask=bool(scalar.value), act=scalar.act)
 
     def _check_values(self, call: Call, tensor: torch.Tensor, scalars: ScalarArray) -> None:
         expected = to_values(tensor)
@@ -214,6 +209,21 @@ class ScalarMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             f"{expected.shape} in torch but {found[:4]} of shape {scalars.shape} by its scalar "
             "rule; correct the rule, or compare in double precision if the two are close"
         )
+
+
+def _makes_mask(call: Call, tensor: torch.Tensor) -> bool:
+    """Whether a result is a mask: a known boolean, or made of masks alone and again one."""
+    if not call.skips_zeros or call.site.stage in ("noise", "input") or tensor.numel() < 2:
+        return False
+    sources = [operand for operand in _flatten(call.operands) if not operand.is_number]
+    of_masks = bool(sources) and all(
+        s.zero or s.mask for operand in sources for s in elements(operand.scalars)
+    )
+    return (of_masks or tensor.dtype == torch.bool) and is_mask(tensor, to_values(tensor))
+
+
+def _as_mask(scalar: Scalar) -> Scalar:
+    return Scalar(scalar.value, zero=not scalar.value, mask=bool(scalar.value), act=scalar.act)
 
 
 _NUMBERS = frozenset({"Tensor", "Optional[Tensor]", "number", "Optional[number]"})

@@ -101,7 +101,8 @@ class Memory:
     def write(self, tensor: torch.Tensor, scalars: ScalarArray, stage: Stage) -> None:
         """Put scalars of a shape that broadcasts to the tensor's where the tensor lies."""
         block = self._block(tensor, stage, is_users=False)
-        block.stage = latest_stage((block.stage, stage))
+        is_whole = tensor.numel() == block.scalars.size
+        block.stage = stage if is_whole else latest_stage((block.stage, stage))
         places = _places(tensor)
         block.scalars[places.ravel()] = np.broadcast_to(scalars, places.shape).ravel()
 
@@ -141,12 +142,11 @@ class Memory:
 
 
 def is_mask(tensor: torch.Tensor, values: NDArray[np.float64]) -> bool:
-    """Whether a known tensor is a mask: boolean, or of zeros and ones with both present."""
-    if tensor.dtype == torch.bool:
-        return True
+    """Whether a known tensor holds zeros and ones only; both must be there if it is no boolean."""
     zeros = int((values == 0).sum())
     ones = int((values == 1).sum())
-    return zeros > 0 and ones > 0 and zeros + ones == values.size
+    both = tensor.dtype == torch.bool or (zeros > 0 and ones > 0)
+    return both and zeros + ones == values.size
 
 
 def to_values(tensor: torch.Tensor) -> NDArray[np.float64]:

@@ -67,10 +67,10 @@ def _execute_move(call: Call) -> ScalarArray:
 
 def _filler(call: Call) -> Scalar:
     """What stands at places that no element moves to."""
-    value = call.arguments.get("value", 0)
-    if isinstance(value, int | float) and value != 0:
-        return Scalar(float(value))
-    return call.zero()
+    value = float(call.arguments.get("value") or 0)
+    if call.site.op == "aten.constant_pad_nd" and value == 0:
+        return call.zero()
+    return Scalar(value)
 
 
 def _number_places(call: Call, name: str, sources: list[Scalar]) -> object:
@@ -150,7 +150,10 @@ def _execute_copy(call: Call) -> ScalarArray:
 
 @scalar_rule("aten.fill", reads=("value",))
 def _execute_fill(call: Call) -> ScalarArray:
-    return np.broadcast_to(_cast(call, call["value"].scalars), call.results[0].shape)
+    value = call["value"]
+    if value.is_number and value.scalars.item().value == 0:
+        return np.full(tuple(call.results[0].shape), call.zero(), dtype=object)
+    return np.broadcast_to(_cast(call, value.scalars), call.results[0].shape)
 
 
 def _cast(call: Call, scalars: ScalarArray) -> ScalarArray:
