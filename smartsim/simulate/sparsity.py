@@ -86,6 +86,7 @@ def run_skipping_array(
     row_chunk: int | None = None,
     col_chunk: int | None = None,
     stream_chunk: int | None = None,
+    cycles_per_product: int = 1,
 ) -> ArrayActivity:
     """What an array does that skips the zeros of `mask`, for one product a group.
 
@@ -101,6 +102,7 @@ def run_skipping_array(
         col_chunk: Folds of columns do not cross multiples of this (`os`).
         stream_chunk: Longest piece of the stream that the accumulators hold (`ws`, `is`); in `is`
             a multiple of `window`.
+        cycles_per_product: How long an operand of the stream stays.
 
     Returns:
         The activity, each field an integer array of shape ().
@@ -114,12 +116,16 @@ def run_skipping_array(
     match dataflow:
         case "os":
             return _skip_output_stationary(
-                m, mask, rows, cols, window, granule, row_chunk, col_chunk
+                m, mask, rows, cols, window, granule, row_chunk, col_chunk, cycles_per_product
             )
         case "ws":
-            return _skip_weight_stationary(m, mask, rows, cols, window, granule, stream_chunk)
+            return _skip_weight_stationary(
+                m, mask, rows, cols, window, granule, stream_chunk, cycles_per_product
+            )
         case "is":
-            return _skip_input_stationary(m, mask, rows, cols, window, granule, stream_chunk)
+            return _skip_input_stationary(
+                m, mask, rows, cols, window, granule, stream_chunk, cycles_per_product
+            )
 
 
 def _strips(size: int, lanes: int, chunk: int | None = None) -> tuple[Integers, Integers]:
@@ -143,6 +149,7 @@ def _skip_output_stationary(
     granule: int,
     row_chunk: int | None,
     col_chunk: int | None,
+    beats: int,
 ) -> ArrayActivity:
     starts, widths = _strips(mask.shape[2], cols, col_chunk)
     slots = pack_slots(mask.transpose(0, 2, 1), starts, window=window, granule=granule)
@@ -153,13 +160,14 @@ def _skip_output_stationary(
     squares = int(sum_fold_squares(m, rows, row_chunk))
     drained = int((active * widths).sum()) * (squares - m) // 2
     return _activity(
-        cycles=int(((2 * m + folds * (widths + lengths - 2)) * active).sum()),
+        cycles=int(((2 * m + folds * (widths + beats * lengths - 2)) * active).sum()),
         folds=folds * int(active.sum()),
         macs=live * m,
         input_reads=m * int(words.sum()),
         weight_reads=live * folds,
         output_writes=m * mask.shape[0] * mask.shape[2],
-        register_writes=m * int((words * widths).sum()) + 2 * live * m + drained,
+        operand_moves=m * int((words * widths).sum()) + live * m,
+        sum_moves=live * m + drained,
     )
 
 
@@ -171,6 +179,7 @@ def _skip_weight_stationary(
     window: int,
     granule: int,
     stream_chunk: int | None,
+    beats: int,
 ) -> ArrayActivity:
     starts, widths = _strips(mask.shape[2], cols)
     slots = pack_slots(mask.transpose(0, 2, 1), starts, window=window, granule=granule)
@@ -180,7 +189,7 @@ def _skip_weight_stationary(
     live = int(np.count_nonzero(mask))
     loads = (widths * (sum_fold_squares(held, rows) + held) // 2).sum()
     return _activity(
-        cycles=int((pieces * (2 * held + folds * (widths - 2)) + m * folds).sum()),
+        cycles=int((pieces * (2 * held + folds * (widths - 2)) + beats * m * folds).sum()),
         folds=pieces * int(folds.sum()),
         macs=live * m,
         input_reads=m * int(words.sum()),
@@ -188,7 +197,8 @@ def _skip_weight_stationary(
         accumulator_writes=m * int((widths * folds).sum()),
         accumulator_reads=m * int((widths * np.maximum(folds - 1, 0)).sum()),
         output_writes=m * mask.shape[0] * mask.shape[2],
-        register_writes=pieces * int(loads) + m * int(((words + held) * widths).sum()),
+        operand_moves=pieces * int(loads) + m * int((words * widths).sum()),
+        sum_moves=m * int((held * widths).sum()),
     )
 
 
@@ -200,6 +210,7 @@ def _skip_input_stationary(
     window: int,
     granule: int,
     stream_chunk: int | None,
+    beats: int,
 ) -> ArrayActivity:
     starts, heights = _strips(mask.shape[1], rows)
     slots = pack_slots(mask, starts, window=window, granule=granule)
@@ -215,7 +226,9 @@ def _skip_input_stationary(
     written = m * int(words.sum())
     heights_of_pieces = heights[:, :, None] * active
     loads = (active.sum(axis=2) * (heights * heights + heights) // 2).sum()
-    cycles = (2 * heights_of_pieces * folds + (m - 2 * folds) * active + lengths * folds).sum()
+    cycles = (
+        2 * heights_of_pieces * folds + (m - 2 * folds) * active + beats * lengths * folds
+    ).sum()
     return _activity(
         cycles=int(cycles),
         folds=folds * int(active.sum()),
@@ -225,7 +238,8 @@ def _skip_input_stationary(
         accumulator_writes=written,
         accumulator_reads=written - m * int(mask.any(axis=1).sum()),
         output_writes=m * mask.shape[0] * mask.shape[2],
-        register_writes=m * (int(loads) + live + int((words * heights).sum())),
+        operand_moves=m * (int(loads) + live),
+        sum_moves=m * int((words * heights).sum()),
     )
 
 
@@ -237,7 +251,8 @@ def _activity(
     input_reads: int,
     weight_reads: int,
     output_writes: int,
-    register_writes: int,
+    operand_moves: int,
+    sum_moves: int,
     accumulator_reads: int = 0,
     accumulator_writes: int = 0,
 ) -> ArrayActivity:
@@ -251,5 +266,6 @@ def _activity(
         accumulator_reads=np.asarray(accumulator_reads, dtype=np.int64),
         accumulator_writes=np.asarray(accumulator_writes, dtype=np.int64),
         output_writes=np.asarray(output_writes, dtype=np.int64),
-        register_writes=np.asarray(register_writes, dtype=np.int64),
+        operand_moves=np.asarray(operand_moves, dtype=np.int64),
+        sum_moves=np.asarray(sum_moves, dtype=np.int64),
     )

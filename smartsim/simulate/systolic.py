@@ -64,7 +64,8 @@ class ArrayActivity:
         accumulator_reads: Partial sums read back to be added to (`ws`, `is`).
         accumulator_writes: Partial sums written (`ws`, `is`).
         output_writes: Words of the finished result that leave for the output buffer.
-        register_writes: Words latched in the elements: operands that pass, and sums.
+        operand_moves: Words latched in the elements as operands arrive and pass.
+        sum_moves: Partial sums latched in the elements.
     """
 
     cycles: Integers
@@ -75,7 +76,8 @@ class ArrayActivity:
     accumulator_reads: Integers
     accumulator_writes: Integers
     output_writes: Integers
-    register_writes: Integers
+    operand_moves: Integers
+    sum_moves: Integers
 
 
 def map_to_array(
@@ -100,7 +102,7 @@ def count_folds(size: ArrayLike, lanes: ArrayLike, chunk: ArrayLike | None = Non
     """
     size, lanes = np.asarray(size, dtype=np.int64), np.asarray(lanes, dtype=np.int64)
     if chunk is None:
-        return -(-size // lanes)
+        return np.asarray(-(-size // lanes), dtype=np.int64)
     whole, rest = np.divmod(size, np.asarray(chunk, dtype=np.int64))
     folds: Integers = whole * -(-np.asarray(chunk, dtype=np.int64) // lanes) - (-rest // lanes)
     return folds
@@ -115,7 +117,7 @@ def sum_fold_squares(size: ArrayLike, lanes: ArrayLike, chunk: ArrayLike | None 
     size, lanes = np.asarray(size, dtype=np.int64), np.asarray(lanes, dtype=np.int64)
     if chunk is None:
         whole, rest = np.divmod(size, lanes)
-        return np.asarray(whole * lanes * lanes + rest * rest)
+        return np.asarray(whole * lanes * lanes + rest * rest, dtype=np.int64)
     chunk = np.asarray(chunk, dtype=np.int64)
     chunks, last = np.divmod(size, chunk)
     return np.asarray(
@@ -136,6 +138,7 @@ def run_dense_array(
     col_chunk: ArrayLike | None = None,
     stream_chunk: ArrayLike | None = None,
     live_macs: ArrayLike | None = None,
+    cycles_per_product: ArrayLike = 1,
 ) -> ArrayActivity:
     """What a dense array does for `repeats` products of an (m, k) by a (k, n) matrix.
 
@@ -158,6 +161,8 @@ def run_dense_array(
         stream_chunk: Longest piece of the stream that the accumulators hold (`ws`, `is`).
         live_macs: Products, over all repeats, whose operands are not known zeros, when the
             elements gate the others: these do not count as executed and do not write sums in `os`.
+        cycles_per_product: How long an operand of the stream stays, as with weights of several
+            signed powers of two on shift-add elements.
 
     Returns:
         The activity, each field of the arguments' broadcast shape.
@@ -173,20 +178,21 @@ def run_dense_array(
     pieces = np.int64(1) if stream_chunk is None else count_folds(t, stream_chunk)
     grid = fr * fc
     products = sr * sc * t * repeats
-    cycles = pieces * (2 * sr * fc + sc * fr - 2 * grid) + t * grid
+    beats = t * np.asarray(cycles_per_product, dtype=np.int64)
+    cycles = pieces * (2 * sr * fc + sc * fr - 2 * grid) + beats * grid
     macs = products if live_macs is None else np.asarray(live_macs, dtype=np.int64)
     squares = sum_fold_squares(sr, rows, row_chunk)
     zero = np.zeros_like(products)
     if dataflow == "os":
         inputs, weights = t * sr * fc, t * sc * fr
         partial_writes, partial_reads, outputs = zero, zero, sr * sc
-        registers = 2 * products + macs + repeats * (sc * (squares - sr) // 2)
+        moves, sums = 2 * products, macs + repeats * (sc * (squares - sr) // 2)
     else:
         stationary, streaming = sr * sc * pieces, t * sr * fc
         inputs, weights = (streaming, stationary) if dataflow == "ws" else (stationary, streaming)
         partial_writes, partial_reads = sc * t * fr, sc * t * (fr - 1)
         outputs = sc * t
-        registers = 2 * products + repeats * (pieces * sc * (squares + sr) // 2)
+        moves, sums = products + repeats * (pieces * sc * (squares + sr) // 2), products
     fields = (
         cycles * repeats,
         grid * pieces * repeats,
@@ -196,7 +202,8 @@ def run_dense_array(
         partial_reads * repeats,
         partial_writes * repeats,
         outputs * repeats,
-        registers,
+        moves,
+        sums,
     )
     return ArrayActivity(**dict(zip(_FIELDS, np.broadcast_arrays(*fields), strict=True)))
 
@@ -210,5 +217,6 @@ _FIELDS = (
     "accumulator_reads",
     "accumulator_writes",
     "output_writes",
-    "register_writes",
+    "operand_moves",
+    "sum_moves",
 )

@@ -29,7 +29,8 @@ class Seen:
     accumulator_reads: int = 0
     accumulator_writes: int = 0
     output_writes: int = 0
-    register_writes: int = 0
+    operand_moves: int = 0
+    sum_moves: int = 0
     accumulators: dict[tuple[int, int], int] = field(default_factory=dict)
 
 
@@ -46,6 +47,7 @@ def multiply(
     row_chunk: int | None = None,
     col_chunk: int | None = None,
     stream_chunk: int | None = None,
+    cycles_per_product: int = 1,
 ) -> Seen:
     """Multiply the (m, k) matrix `x` by the (k, n) matrix `w` on a `rows` x `cols` array."""
     m, k, n = len(x), len(w), len(w[0])
@@ -53,7 +55,7 @@ def multiply(
     if dataflow == "os":
         for filters in strips(n, cols, col_chunk):
             lines = [[a for a in range(k) if w[a][b] != 0] for b in filters]
-            slots = schedule(lines, k, zeros, window, granule)
+            slots = stretch(schedule(lines, k, zeros, window, granule), cycles_per_product)
             for pixels in strips(m, rows, row_chunk):
                 if slots:
                     run_output_stationary_fold(seen, x, w, pixels, filters, slots, zeros)
@@ -66,17 +68,21 @@ def multiply(
                 slots = schedule(lines, k, zeros, window, granule)
                 for start in range(0, len(slots), rows):
                     held = slots[start : start + rows]
-                    run_weight_stationary_fold(seen, x, w, piece, filters, held, zeros)
+                    run_weight_stationary_fold(
+                        seen, x, w, beats(piece, cycles_per_product), filters, held, zeros
+                    )
     else:
         for piece in strips(n, stream_chunk or n):
             for window_rows in strips(k, rows):
                 lines = [[b for b in piece if w[a][b] != 0] for a in window_rows]
                 lines = [[b - piece[0] for b in line] for line in lines]
-                slots = schedule(lines, len(piece), zeros, window, granule)
-                shifted = [[None if b is None else b + piece[0] for b in s] for s in slots]
+                slots = stretch(
+                    schedule(lines, len(piece), zeros, window, granule), cycles_per_product
+                )
+                slots = [[None if b is None else b + piece[0] for b in slot] for slot in slots]
                 for pixels in strips(m, cols):
                     if slots:
-                        run_input_stationary_fold(seen, x, w, pixels, window_rows, shifted, zeros)
+                        run_input_stationary_fold(seen, x, w, pixels, window_rows, slots, zeros)
     for (pixel, filter_), total in seen.accumulators.items():
         seen.product[pixel][filter_] = total
     seen.output_writes = m * n
@@ -94,10 +100,8 @@ def strips(size: int, lanes: int, chunk: int | None = None) -> list[list[int]]:
     return runs
 
 
-def schedule(
-    lines: list[list[int]], size: int, zeros: str, window: int, granule: int
-) -> Schedule:
-    """Which index each line works on in each slot; the fullest line of a block decides its slots."""
+def schedule(lines: list[list[int]], size: int, zeros: str, window: int, granule: int) -> Schedule:
+    """Which index each line works on in each slot; a block's fullest line decides how many."""
     if zeros != "skipping":
         return [[index] * len(lines) for index in range(size)]
     slots: Schedule = []
@@ -105,10 +109,22 @@ def schedule(
         block = range(begin, min(begin + window, size))
         queues = [[index for index in line if index in block] for line in lines]
         taken = 0
-        while taken < max(len(queue) for queue in queues) or (taken % granule and taken < len(block)):
+        while taken < max(len(queue) for queue in queues) or (
+            taken % granule and taken < len(block)
+        ):
             slots.append([queue[taken] if taken < len(queue) else None for queue in queues])
             taken += 1
     return slots
+
+
+def stretch(slots: Schedule, cycles: int) -> Schedule:
+    """Each slot and the cycles after it in which its operands stay."""
+    return [slot if c == 0 else [None] * len(slot) for slot in slots for c in range(cycles)]
+
+
+def beats(pixels: list[int], cycles: int) -> list[int | None]:
+    """Each pixel and the cycles after it in which it stays."""
+    return [pixel if c == 0 else None for pixel in pixels for c in range(cycles)]
 
 
 def needed(slot: list[int | None]) -> list[int]:
@@ -161,19 +177,19 @@ def run_output_stationary_fold(
                     continue
                 done += 1
                 index, value = weight
-                seen.register_writes += len(bundle) + (index is not None)
+                seen.operand_moves += len(bundle) + (index is not None)
                 if index is None or (zeros == "gating" and value == 0):
                     continue
                 sums[i][j] += bundle[index] * value
                 seen.macs += 1
-                seen.register_writes += 1
+                seen.sum_moves += 1
         time += 1
     for step in range(r):
         for j in range(c):
             seen.product[pixels[step]][filters[j]] = sums[0][j]
             for i in range(r - 1):
                 sums[i][j] = sums[i + 1][j]
-                seen.register_writes += i + 1 < r - step
+                seen.sum_moves += i + 1 < r - step
         time += 1
     seen.cycles += time
 
@@ -182,7 +198,7 @@ def run_weight_stationary_fold(
     seen: Seen,
     x: Matrix,
     w: Matrix,
-    pixels: list[int],
+    pixels: list[int | None],
     filters: list[int],
     held: Schedule,
     zeros: str,
@@ -193,7 +209,7 @@ def run_weight_stationary_fold(
         seen.weight_reads += sum(index is not None for index in slot)
     seen.folds += 1
     time = load(seen, r, c)
-    right: list[list[tuple[int, dict[int, int]] | None]] = [[None] * c for _ in range(r)]
+    right: list[list[tuple[int | None, dict[int, int]] | None]] = [[None] * c for _ in range(r)]
     sums: list[list[int | None]] = [[None] * c for _ in range(r)]
     start, left = time, c * len(pixels)
     while left:
@@ -205,8 +221,11 @@ def run_weight_stationary_fold(
                     step = time - start - i
                     right[i][0] = None
                     if 0 <= step < len(pixels):
-                        bundle = {a: x[pixels[step]][a] for a in needed(held[i])}
-                        right[i][0] = (pixels[step], bundle)
+                        arrived = pixels[step]
+                        bundle = {}
+                        if arrived is not None:
+                            bundle = {a: x[arrived][a] for a in needed(held[i])}
+                        right[i][0] = (arrived, bundle)
                         seen.input_reads += len(bundle)
                 arriving = right[i][j]
                 above = sums[i - 1][j] if i > 0 else 0
@@ -217,7 +236,11 @@ def run_weight_stationary_fold(
                 index = held[i][j]
                 assert above is not None
                 sums[i][j] = total = above
-                seen.register_writes += len(bundle) + 1
+                if pixel is None:
+                    left -= i == r - 1
+                    continue
+                seen.operand_moves += len(bundle)
+                seen.sum_moves += 1
                 if index is not None and not (zeros == "gating" and w[index][filters[j]] == 0):
                     sums[i][j] = total = above + bundle[index] * w[index][filters[j]]
                     seen.macs += 1
@@ -265,7 +288,8 @@ def run_input_stationary_fold(
                 above = sums[i - 1][j] if i > 0 else dict.fromkeys(needed(slots[step]), 0)
                 assert above is not None
                 bundle = dict(above)
-                seen.register_writes += len(bundle) + (index is not None)
+                seen.operand_moves += index is not None
+                seen.sum_moves += len(bundle)
                 if index is not None and not (zeros == "gating" and value == 0):
                     bundle[index] += x[pixels[j]][window[i]] * value
                     seen.macs += 1
@@ -280,10 +304,8 @@ def run_input_stationary_fold(
 
 def load(seen: Seen, r: int, c: int) -> int:
     """Shift r rows in at the bottom: each cycle one more row moves up by one."""
-    inside = 0
-    for _ in range(r):
-        inside += 1
-        seen.register_writes += inside * c
+    for inside in range(1, r + 1):
+        seen.operand_moves += inside * c
     return r
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from smartsim.simulate.sparsity import run_skipping_array
 from smartsim.simulate.systolic import ArrayActivity, Dataflow, run_dense_array
@@ -20,7 +21,8 @@ FIELDS = (
     "accumulator_reads",
     "accumulator_writes",
     "output_writes",
-    "register_writes",
+    "operand_moves",
+    "sum_moves",
 )
 DATAFLOW = st.sampled_from(["os", "ws", "is"])
 
@@ -39,8 +41,8 @@ class Product:
         return len(self.x), len(self.w), len(self.w[0])
 
     @property
-    def mask(self) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
-        return np.asarray(self.w) != 0
+    def mask(self) -> NDArray[np.bool_]:
+        return np.not_equal(self.w, 0)
 
 
 @st.composite
@@ -64,9 +66,15 @@ def assert_same(activity: ArrayActivity, seen: Seen, product: Product) -> None:
 
 
 @settings(max_examples=150)
-@given(products(zeros=True), DATAFLOW, st.none() | st.integers(1, 9), st.sampled_from([None, 1, 2, 4]))
+@given(
+    products(zeros=True),
+    DATAFLOW,
+    st.none() | st.integers(1, 9),
+    st.sampled_from([None, 1, 2, 4]),
+    st.integers(1, 3),
+)
 def test_a_dense_array_does_what_the_twin_is_seen_to_do(
-    product: Product, dataflow: Dataflow, stream: int | None, chunk: int | None
+    product: Product, dataflow: Dataflow, stream: int | None, chunk: int | None, beats: int
 ) -> None:
     row_chunk = col_chunk = None
     if dataflow == "os":
@@ -80,6 +88,7 @@ def test_a_dense_array_does_what_the_twin_is_seen_to_do(
         row_chunk=row_chunk,
         col_chunk=col_chunk,
         stream_chunk=stream,
+        cycles_per_product=beats,
     )
     activity = run_dense_array(
         *product.shape,
@@ -89,6 +98,7 @@ def test_a_dense_array_does_what_the_twin_is_seen_to_do(
         row_chunk=row_chunk,
         col_chunk=col_chunk,
         stream_chunk=stream,
+        cycles_per_product=beats,
     )
     assert_same(activity, seen, product)
 
@@ -118,6 +128,7 @@ def test_a_gating_array_executes_only_products_of_nonzero_weights(
     st.sampled_from([(1, 1), (2, 1), (4, 1), (4, 2), (8, 2), (16, 1)]),
     st.sampled_from([None, 1, 2, 3]),
     st.none() | st.integers(1, 6),
+    st.integers(1, 2),
 )
 def test_a_skipping_array_does_what_the_twin_is_seen_to_do(
     product: Product,
@@ -125,6 +136,7 @@ def test_a_skipping_array_does_what_the_twin_is_seen_to_do(
     packing: tuple[int, int],
     pieces: int | None,
     row_chunk: int | None,
+    beats: int,
 ) -> None:
     window, granule = packing
     stream_chunk = None if pieces is None else pieces * window
@@ -145,6 +157,7 @@ def test_a_skipping_array_does_what_the_twin_is_seen_to_do(
         row_chunk=row_chunk,
         col_chunk=col_chunk,
         stream_chunk=stream_chunk,
+        cycles_per_product=beats,
     )
     activity = run_skipping_array(
         product.shape[0],
@@ -157,6 +170,7 @@ def test_a_skipping_array_does_what_the_twin_is_seen_to_do(
         row_chunk=row_chunk,
         col_chunk=col_chunk,
         stream_chunk=stream_chunk,
+        cycles_per_product=beats,
     )
     assert_same(activity, seen, product)
 
