@@ -93,7 +93,7 @@ _register_pointwise("""
     new_empty_strided new_full new_ones new_zeros nonzero one_hot ones ones_like pixel_shuffle
     pixel_unshuffle reflection_pad1d reflection_pad2d reflection_pad3d repeat replication_pad1d
     replication_pad2d replication_pad3d roll scalar_tensor scatter select_scatter slice_scatter
-    tril triu unfold_copy upsample_nearest1d upsample_nearest2d upsample_nearest3d view_copy where
+    stack tril triu unfold_copy upsample_nearest1d upsample_nearest2d upsample_nearest3d view_copy where
     zero zeros zeros_like _reshape_copy _to_copy _unsafe_view neg abs resize take_along_dim
     _unsafe_index channel_shuffle native_channel_shuffle repeat_interleave tril_indices
     triu_indices complex real imag slice_copy squeeze_copy unsqueeze_copy permute_copy t_copy
@@ -399,6 +399,15 @@ def _vector_norm(facts: Facts) -> Cost:
     if order == 1:
         return Cost(run={"add": elements - outputs})
     return Cost(run={"pow": elements + outputs, "add": elements - outputs})
+
+
+@register_rule("aten._weight_norm_interface")
+def _weight_norm(facts: Facts) -> Cost:
+    """G * v / |v|: the 2-norm of each slice along `dim`, a quotient each, and n products."""
+    elements, rows = math.prod(facts.shapes.data), math.prod(facts.shapes.inputs[1].shape)
+    return Cost(
+        run={"mul": 2 * elements, "add": elements - rows, "sqrt": rows, "div": rows},
+    )
 
 
 @register_rule("aten.sort", "aten.topk", "aten.argsort", "aten.median", "aten.kthvalue")
