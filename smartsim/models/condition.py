@@ -62,9 +62,16 @@ def make_condition(lam: float | Tensor) -> Condition:
         value = float(lam.item())
         _check(value)
     else:
-        value = lam = float(lam)
+        value = lam = _read(lam)
         _check(value)
     return Condition(lam=lam, value=value, path="clean" if value == 0 else "adversarial")
+
+
+def _read(lam: float) -> float:
+    try:
+        return float(lam)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"lam is {lam!r}; it must be a number in [0, 1]") from error
 
 
 def _check(value: float) -> None:

@@ -20,9 +20,10 @@ _REAL = ("width", "density", "overlap", "dropout")
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "film": {"film_dimension": 1},
     "noisy": {"noise": "fresh"},
-    "masked": {"stages": "", "density": 0.5, "overlap": 0.25},
+    "masked": {"stages": None, "density": 0.5, "overlap": None},
 }
-"""Settings that only some methods have: feature of a method -> setting -> default."""
+"""Settings that only some methods have: feature of a method -> setting -> default (None where it
+depends on another setting)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,8 @@ class ModelSettings:
         stages: SMART's pattern, a letter a stage, D dense and S sparse, such as "DDSS"; None
             makes the last two stages sparse.
         density: Share of ones in each of SMART's masks, in (0, 1]; None is 0.5.
-        overlap: Share of positions where both masks are one; None is 0.25.
+        overlap: Share of positions where both masks are one; None is the share of two independent
+            masks, density squared, which is the paper's 0.25 at density 0.5.
         noise: FLOAT's and SMART's noise: "fresh" in every forward (None), or "frozen" in a buffer.
         film_dimension: Length of OAT's encoding of lam: 1 is the bare lam (None); from 6 on, a row
             of a random orthogonal matrix of that size (the official code has 128).
@@ -84,8 +86,21 @@ class ModelSettings:
         _check_stages(self)
         _check_film(self)
         _check_dropout(self)
-        if self.density is not None and self.overlap is not None:
-            check_overlap(self.density, self.overlap)
+        _check_masks(self)
+
+    @property
+    def name(self) -> str:
+        """The shortest name that `parse_model` reads as these settings.
+
+        >>> ModelSettings(method="smart", overlap=0).name
+        'smart:resnet34:overlap=0.0'
+        """
+        said: dict[str, Any] = {"method": self.method, "arch": self.arch}
+        for key, value in self.to_dict().items():
+            if getattr(ModelSettings(**said), key) != value:
+                said[key] = value
+        changes = ",".join(f"{key}={value}" for key, value in list(said.items())[2:])
+        return f"{self.method}:{self.arch}" + (f":{changes}" if changes else "")
 
     @property
     def architecture(self) -> Architecture:
@@ -127,7 +142,7 @@ class ModelSettings:
 
 def _resolve(settings: ModelSettings) -> None:
     """Give a method's own settings their defaults, and refuse those that it does not have."""
-    method, architecture = settings.features, settings.architecture
+    method = settings.features
     if settings.norm is None:
         object.__setattr__(settings, "norm", method.norm)
     for feature, defaults in _DEFAULTS.items():
@@ -140,8 +155,9 @@ def _resolve(settings: ModelSettings) -> None:
                         f"{', '.join(m.name for m in METHODS.values() if getattr(m, feature))}"
                     )
             elif value is None:
-                chosen = architecture.default_stages if key == "stages" else default
-                object.__setattr__(settings, key, chosen)
+                object.__setattr__(settings, key, default)
+    if method.masked and settings.stages is None:
+        object.__setattr__(settings, "stages", settings.architecture.default_stages)
 
 
 def _check_numbers(settings: ModelSettings) -> None:
@@ -149,7 +165,8 @@ def _check_numbers(settings: ModelSettings) -> None:
         value = getattr(settings, key)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or not least <= value < 2**63:
             raise ConfigurationError(
                 f"{key} is {value!r}; it must be a whole number of at least {least}"
             )
@@ -193,6 +210,14 @@ def _check_stages(settings: ModelSettings) -> None:
             f"each, D dense or S sparse, such as {settings.architecture.default_stages!r}"
         )
     object.__setattr__(settings, "stages", pattern.upper())
+
+
+def _check_masks(settings: ModelSettings) -> None:
+    if settings.density is None:
+        return
+    overlap = settings.density**2 if settings.overlap is None else settings.overlap
+    check_overlap(settings.density, overlap)
+    object.__setattr__(settings, "overlap", overlap)
 
 
 def _check_film(settings: ModelSettings) -> None:
