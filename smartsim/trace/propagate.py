@@ -14,6 +14,7 @@ from smartsim.trace.geometry import (
     need_of_view,
     need_within_view,
 )
+from smartsim.trace.known import find_mask
 from smartsim.trace.semantics import OPAQUE, RULES, STATISTICS, Rule
 from smartsim.trace.tape import DEPLOY, Node, Operand, Value
 
@@ -27,6 +28,10 @@ _MAKES_ZEROS = frozenset(
 def propagate_zeros(nodes: Iterable[Node]) -> None:
     """Find which elements of each value are known to be zero, in order of execution."""
     for node in nodes:
+        if node.name != "aten.native_batch_norm":  # its vectors of ones and zeros are no masks
+            for operand in node.inputs:
+                if operand.value.node is None:
+                    find_mask(operand)
         knows_something = any(operand.value.bits is not None for operand in node.inputs)
         bits = None
         if knows_something or node.name in _MAKES_ZEROS:

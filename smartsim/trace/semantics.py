@@ -108,6 +108,20 @@ def _live_first(node: Node, out: Bits | None) -> Work | None:
     return _sites(node, out, node.inputs[0].bits)
 
 
+def _zeros_pow(node: Node) -> Bits | None:
+    """A positive power of zero is zero; the zeroth power is one."""
+    exponent = node.attributes.get("exponent", 0)
+    return _zeros_first(node) if isinstance(exponent, int | float) and exponent > 0 else None
+
+
+def _read_pow(node: Node, out: Bits | None) -> Reads:
+    return _read_pointwise(node, out) if _zeros_pow(node) is None else _read_first(node, out)
+
+
+def _live_pow(node: Node, out: Bits | None) -> Work | None:
+    return _live_pointwise(node, out) if _zeros_pow(node) is None else _live_first(node, out)
+
+
 # Sums: a sum with one known zero is a copy, of two it is zero.
 
 
@@ -133,7 +147,7 @@ def _zeros_mul(node: Node) -> Bits | None:
     masks = [find_mask(operand) for operand in node.inputs]
     if any(masks):
         node.gating = True
-        node.outputs[0].value.mask = len(masks) > 1 and all(masks)
+        node.outputs[0].value.mask = node.outputs[0].view.is_whole and masks == [True, True]
     bits: Bits | None = None
     for operand in node.inputs:
         bits = _combine(bits, operand.bits)
@@ -213,7 +227,7 @@ def _read_reshape(node: Node, out: Bits | None) -> Reads:
 
 
 def _zeros_clone(node: Node) -> Bits | None:
-    node.outputs[0].value.mask = node.inputs[0].value.mask
+    node.outputs[0].value.mask = node.outputs[0].view.is_whole and node.inputs[0].value.mask
     return _zeros_first(node)
 
 
@@ -357,6 +371,7 @@ def _table() -> dict[str, Rule]:
         for name in ("zeros", "zeros_like", "new_zeros", "zero")
     }
     table |= {
+        "aten.pow": Rule(_zeros_pow, _read_pow, _live_pow),
         "aten.mul": Rule(_zeros_mul, _read_mul, _live_mul),
         "aten.cat": Rule(_zeros_cat, _read_cat, _live_pointwise),
         "aten.stack": Rule(_zeros_cat, _read_cat, _live_pointwise),
