@@ -45,9 +45,9 @@ def test_on_meta_every_full_size_model_has_shapes_and_no_values(method: str, arc
 
 
 def test_a_network_of_single_channels_still_halves_the_image() -> None:
-    # Width 0.01 leaves one channel everywhere: only the stride calls for a shortcut then.
+    # Width 0.001 leaves one channel everywhere: only the stride calls for a shortcut then.
     for arch in ARCHS:
-        model = build_model("pgdat", arch, width=0.01, classes=2)
+        model = build_model("pgdat", arch, width=0.001, classes=2)
         assert model.get_parameter("linear.weight").shape == (2, 1)
         assert model(some_images()).shape == (3, 2)
 
