@@ -34,13 +34,14 @@ def estimate_energy(
         table: Published energies.
         plan: One format for all layers, by name or as a record, or a plan by layer.
         inferences_per_switch: Inferences between two switches of the condition, above 0.
-        mean_terms: Mean number of terms of a weight of each layer, counted from real weights (see
-            `smartsim.cost.terms`); in place of the format's own number, for shift formats.
+        mean_terms: Mean number of terms of a weight, by layer, counted from real weights (see
+            `smartsim.cost.terms`); takes the place of a shift format's own number in the layers
+            that it names.
         memory: What `estimate_memory` returned, as a column of its own.
 
     Raises:
         ConfigurationError: If the table cannot price the format, the plan does not fit the layers,
-            a layer's terms are missing, or `inferences_per_switch` is not above 0.
+            or `inferences_per_switch` is not above 0.
     """
     if not 0 < inferences_per_switch < float("inf"):
         raise ConfigurationError(
@@ -50,23 +51,54 @@ def estimate_energy(
         plan = uniform_plan(plan)
     formats = plan.resolve(counts.layers)
     used = {number_format.name: number_format for number_format in formats.values()}
-    prices = price_actions([table], tuple(used.values()), counts.convention.accumulator)
-    place = {name: index for index, name in enumerate(prices.formats)}
-    items, missing = [], dict[tuple[Stage, Action, str], int | float]()
-    for (layer, stage, action, conditional), number in counts.group(
-        "layer", "stage", "action", "conditional"
-    ).items():
+    items, unpriced = _price_items(counts, table, formats, mean_terms or {})
+    accumulator = counts.convention.accumulator
+    return Energy(
+        model=counts.model,
+        condition=counts.condition,
+        convention=counts.convention,
+        table=table.name,
+        technology=table.technology,
+        includes=table.includes,
+        unit=table.unit,
+        plan=plan.name,
+        macs=tuple(describe_mac(table, chosen, accumulator) for chosen in used.values()),
+        inferences_per_switch=float(inferences_per_switch),
+        items=items,
+        unpriced=unpriced,
+        memory=tuple(memory),
+        notes=(
+            *counts.notes,
+            *_notes(counts, table, used.values()),
+            *_terms_notes(counts, formats, mean_terms),
+        ),
+    )
+
+
+def _price_items(
+    counts: Counts,
+    table: Table,
+    formats: Mapping[str, NumberFormat],
+    mean_terms: Mapping[str, float],
+) -> tuple[tuple[EnergyItem, ...], tuple[Unpriced, ...]]:
+    """Number times price for each layer, stage and action, and what the table does not price."""
+    names = {number_format.name: number_format for number_format in formats.values()}
+    prices = price_actions([table], tuple(names.values()), counts.convention.accumulator)
+    items: list[EnergyItem] = []
+    missing: dict[tuple[Stage, Action, str], int | float] = {}
+    for key, number in counts.group("layer", "stage", "action", "conditional").items():
+        layer, stage, action, conditional = key
         number_format = formats[layer]
-        f, a = place[number_format.name], ACTIONS.index(action)
+        f, a = prices.formats.index(number_format.name), ACTIONS.index(action)
         if not prices.priced[0, f, a]:
             if action in ESSENTIAL and number:
                 raise ConfigurationError(missing_price(table, number_format))
-            key = (stage, action, number_format.name)
-            missing[key] = missing.get(key, 0) + number
+            place = (stage, action, number_format.name)
+            missing[place] = missing.get(place, 0) + number
             continue
         times = float(number)
-        if mean_terms is not None and action == "mac" and number_format.kind == "shift":
-            times *= _terms_of(layer, mean_terms) / number_format.terms
+        if action == "mac" and number_format.kind == "shift" and layer in mean_terms:
+            times *= mean_terms[layer] / number_format.terms
         published, interpolated, extrapolated = (times * prices.energy_pj[:, 0, f, a]).tolist()
         items.append(
             EnergyItem(
@@ -81,38 +113,31 @@ def estimate_energy(
                 extrapolated_pj=extrapolated,
             )
         )
-    accumulator = counts.convention.accumulator
-    return Energy(
-        model=counts.model,
-        condition=counts.condition,
-        convention=counts.convention,
-        table=table.name,
-        technology=table.technology,
-        includes=table.includes,
-        unit=table.unit,
-        plan=plan.name,
-        macs=tuple(
-            describe_mac(table, number_format, accumulator) for number_format in used.values()
-        ),
-        inferences_per_switch=float(inferences_per_switch),
-        items=tuple(items),
-        unpriced=tuple(
-            Unpriced(stage=stage, action=action, format=name, number=number)
-            for (stage, action, name), number in missing.items()
-            if number
-        ),
-        memory=tuple(memory),
-        notes=(*counts.notes, *_notes(counts, table, used.values())),
+    unpriced = (
+        Unpriced(stage=stage, action=action, format=name, number=number)
+        for (stage, action, name), number in missing.items()
+        if number
     )
+    return tuple(items), tuple(unpriced)
 
 
-def _terms_of(layer: str, mean_terms: Mapping[str, float]) -> float:
-    if layer not in mean_terms:
-        raise ConfigurationError(
-            f"layer {layer!r} has MACs in shift arithmetic but no counted terms; give its weights, "
-            "or leave the weights out to charge the format's own number of terms"
-        )
-    return mean_terms[layer]
+def _terms_notes(
+    counts: Counts, formats: Mapping[str, NumberFormat], mean_terms: Mapping[str, float] | None
+) -> list[str]:
+    """Which layers kept the format's own number of terms although terms were counted."""
+    if mean_terms is None:
+        return []
+    kept = [
+        layer or "(model)"
+        for layer in counts.layers
+        if layer not in mean_terms
+        and formats[layer].kind == "shift"
+        and counts.total("mac", layer=layer)
+    ]
+    if not kept:
+        return []
+    some = ", ".join(kept[:3]) + (f" and {len(kept) - 3} more" if len(kept) > 3 else "")
+    return [f"no weights were given for {some}: their MACs have the format's own number of terms"]
 
 
 def _notes(counts: Counts, table: Table, formats: Iterable[NumberFormat]) -> list[str]:
