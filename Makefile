@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: demo test lint bench clean
 
 demo: $(VENV)/.installed
-	$(BIN)/smartsim report table2 --output reports/table2
+	$(BIN)/smartsim report table2 --output runs/table2
 
 test: $(VENV)/.installed-test lint
 	$(BIN)/python -m pytest -n 2
