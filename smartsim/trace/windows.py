@@ -6,8 +6,9 @@ is exact and works tap by tap on boolean arrays. Knows numpy only.
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,16 @@ from numpy.typing import NDArray
 
 from smartsim.trace.geometry import Bits
 
-__all__ = ["Window", "contract_window", "iterate_taps", "need_of_window"]
+__all__ = [
+    "Window",
+    "contract_window",
+    "expand_sizes",
+    "full_taps",
+    "list_taps",
+    "need_of_window",
+    "touched_inputs",
+    "used_taps",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,18 +53,61 @@ class Window:
     transposed: bool = False
 
 
-def iterate_taps(window: Window) -> Iterator[tuple[tuple[int, ...], list[slice], list[slice]]]:
-    """For each tap, the input slices and the output slices of equal length that it pairs."""
-    ranges = [
-        [
-            _pair_slices(window, axis, tap * window.dilation[axis] - window.padding[axis])
-            for tap in range(taps)
-        ]
-        for axis, taps in enumerate(window.kernel)
-    ]
-    for tap in itertools.product(*(range(n) for n in window.kernel)):
-        pairs = [ranges[axis][t] for axis, t in enumerate(tap)]
-        yield tap, [near for near, _ in pairs], [far for _, far in pairs]
+def expand_sizes(value: Any, rank: int) -> tuple[int, ...]:
+    """One size for each spatial dimension, from one for all or one each."""
+    values = (value,) if isinstance(value, int) else tuple(value)
+    return values * rank if len(values) == 1 else values
+
+
+Tap = tuple[tuple[int, ...], tuple[slice, ...], tuple[slice, ...]]
+
+
+@lru_cache(maxsize=128)
+def list_taps(window: Window) -> tuple[Tap, ...]:
+    """For each tap, the input slices and the output slices of equal length that it pairs.
+
+    A tap that meets nothing but padding is left out.
+    """
+    axes = []
+    for axis, taps in enumerate(window.kernel):
+        shifts = (tap * window.dilation[axis] - window.padding[axis] for tap in range(taps))
+        pairs = [(tap, *_pair_slices(window, axis, shift)) for tap, shift in enumerate(shifts)]
+        axes.append([pair for pair in pairs if pair[2].stop > pair[2].start])
+    return tuple(
+        (
+            tuple(tap for tap, _, _ in choice),
+            tuple(near for _, near, _ in choice),
+            tuple(far for _, _, far in choice),
+        )
+        for choice in itertools.product(*axes)
+    )
+
+
+@lru_cache(maxsize=128)
+def touched_inputs(window: Window) -> Bits | None:
+    """Input positions that any window covers; None when all are."""
+    touched = np.zeros(window.inputs, dtype=np.bool_)
+    for _, near, _ in list_taps(window):
+        touched[near] = True
+    return None if touched.all() else touched
+
+
+@lru_cache(maxsize=128)
+def used_taps(window: Window) -> Bits | None:
+    """Taps that meet data anywhere; None when all do."""
+    used = np.zeros(window.kernel, dtype=np.bool_)
+    for tap, _, _ in list_taps(window):
+        used[tap] = True
+    return None if used.all() else used
+
+
+@lru_cache(maxsize=128)
+def full_taps(window: Window) -> Bits:
+    """Taps that meet data at every output position."""
+    full = np.zeros(window.kernel, dtype=np.bool_)
+    for tap, _, far in list_taps(window):
+        full[tap] = all(s.stop - s.start == n for s, n in zip(far, window.outputs, strict=True))
+    return full
 
 
 def _pair_slices(window: Window, axis: int, shift: int) -> tuple[slice, slice]:
@@ -90,10 +143,10 @@ def contract_window(window: Window, data: Bits, weight: Bits) -> NDArray[np.int6
     by_group = counts.reshape(n, groups, c_out // groups, *window.outputs)
     grouped = data.reshape(n, groups, data.shape[1] // groups, *window.inputs)
     every: tuple[Any, ...] = (slice(None),) * 3
-    for tap, near, far in iterate_taps(window):
-        taken = grouped[every + tuple(near)]
+    for tap, near, far in list_taps(window):
+        taken = grouped[every + near]
         if taken.size:
-            by_group[every + tuple(far)] += _mix(_tap_matrix(window, weight, tap), taken)
+            by_group[every + far] += _mix(_tap_matrix(window, weight, tap), taken)
     return counts
 
 
@@ -116,13 +169,13 @@ def need_of_window(window: Window, data: Bits, weight: Bits, need: Bits) -> tupl
     data_need = np.zeros(grouped_data.shape, dtype=np.bool_)
     weight_need = np.zeros(weight.shape, dtype=np.bool_)
     every: tuple[Any, ...] = (slice(None),) * 3
-    for tap, near, far in iterate_taps(window):
-        taken, wanted = grouped_data[every + tuple(near)], grouped_need[every + tuple(far)]
+    for tap, near, far in list_taps(window):
+        taken, wanted = grouped_data[every + near], grouped_need[every + far]
         if not taken.size:
             continue
         matrix = _tap_matrix(window, weight, tap)  # (g, out, in)
         back = _mix(np.swapaxes(matrix, 1, 2), wanted) > 0
-        data_need[every + tuple(near)] |= back & taken
+        data_need[every + near] |= back & taken
         place = math.prod(taken.shape[3:])
         x = taken.reshape(n, groups, -1, place).transpose(1, 2, 0, 3).astype(np.float32)
         y = wanted.reshape(n, groups, -1, place).transpose(1, 2, 0, 3).astype(np.float32)
