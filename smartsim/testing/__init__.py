@@ -1,14 +1,7 @@
 """Property-test the op counts of your own layers."""
 
-from smartsim.testing import (  # noqa: F401  each enters its scalar rules
-    contractions,
-    creation,
-    elementwise,
-    movement,
-    normalisation,
-    pooling,
-    reductions,
-)
+from smartsim.testing import rules
+from smartsim.testing.agreement import assert_counts_agree
 from smartsim.testing.calls import Call, scalar_rule
 from smartsim.testing.executor import OracleError
 from smartsim.testing.oracle import OracleResult, count_by_scalars, oracle_convention
@@ -20,7 +13,9 @@ __all__ = [
     "OracleResult",
     "Scalar",
     "ScalarArray",
+    "assert_counts_agree",
     "count_by_scalars",
     "oracle_convention",
+    "rules",
     "scalar_rule",
 ]

@@ -7,8 +7,8 @@ from torch import nn
 
 from smartsim.counts.conventions import Convention
 from smartsim.counts.records import Counts
-from smartsim.testing.contractions import UncountablePaddingError
 from smartsim.testing.oracle import count_by_scalars, oracle_convention
+from smartsim.testing.rules.contractions import UncountablePaddingError
 
 __all__ = ["assert_counts_agree", "describe_differences"]
 

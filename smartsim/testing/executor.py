@@ -21,8 +21,8 @@ from smartsim.errors import (
 )
 from smartsim.graph import Stage
 from smartsim.testing.calls import RULES, Call, Rule
-from smartsim.testing.creation import DRAWS
 from smartsim.testing.memory import Memory, Operand, is_mask, to_values
+from smartsim.testing.rules.creation import DRAWS
 from smartsim.testing.scalars import Act, Scalar, ScalarArray, Site, elements, latest_stage
 
 __all__ = ["OracleError", "ScalarMode"]

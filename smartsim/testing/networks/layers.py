@@ -4,7 +4,7 @@ Each takes data `(n, c, ...)` and the condition lam. Each has a weakness that a 
 over: zeros, noise, aliasing, results that nobody needs.
 """
 
-from typing import Literal
+from typing import Literal, assert_never
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,8 @@ __all__ = [
     "Contraction",
     "DualBatchNorm",
     "Film",
-    "InPlace",
+    "MaskKind",
     "Masked",
-    "Move",
     "Network",
     "Noise",
     "Plain",
@@ -27,6 +26,7 @@ __all__ = [
 ]
 
 Noise = Literal["none", "fresh", "frozen"]
+MaskKind = Literal["buffer", "complement", "score"]
 
 
 class Network(nn.Module):
@@ -190,75 +190,29 @@ class Twice(nn.Module):
 
 
 class Masked(nn.Module):
-    """Activations times a mask: a buffer, or a score that is compared with zero."""
+    """Activations times a mask: a buffer, its complement, or scores above a threshold."""
 
-    def __init__(self, mask: Tensor, *, scored: bool) -> None:
+    def __init__(self, mask: Tensor, *, kind: MaskKind) -> None:
         super().__init__()
-        self.scored = scored
+        self.kind = kind
         self.mask: Tensor
         self.register_buffer("mask", mask)
 
     def forward(self, x: Tensor, lam: Tensor) -> Tensor:
         """Multiply."""
-        return x * (self.mask > 0.5 if self.scored else self.mask)
-
-    def extra_repr(self) -> str:
-        """What a failing example must show."""
-        return f"{self.mask.dtype} {self.mask.int().flatten().tolist()}, scored={self.scored}"
-
-
-class InPlace(nn.Module):
-    """Arithmetic in place on a tensor and on views of it."""
-
-    def __init__(self, kind: Literal["whole", "view", "copy", "buffer"]) -> None:
-        super().__init__()
-        self.kind = kind
-        self.scratch: Tensor
-        self.register_buffer("scratch", torch.full((1,), 2.0, dtype=torch.float64))
-
-    def forward(self, x: Tensor, lam: Tensor) -> Tensor:
-        """Change a fresh tensor, part of it, or a buffer of the module."""
-        y = x * 1.5
         match self.kind:
-            case "whole":
-                y.relu_().mul_(0.5).add_(x)
-            case "view":
-                y[:, :1].mul_(lam)
-            case "copy":
-                y[:, -1] = x[:, 0]
             case "buffer":
-                y.add_(self.scratch.mul_(lam))
-        return y
+                return x * self.mask
+            case "complement":
+                return x * (~self.mask if self.mask.dtype == torch.bool else 1 - self.mask)
+            case "score":
+                return x * (self.mask.to(x.dtype) > 0.5)
+            case _:
+                assert_never(self.kind)
 
     def extra_repr(self) -> str:
         """What a failing example must show."""
-        return self.kind
-
-
-class Move(nn.Module):
-    """Moves elements and computes nothing."""
-
-    def __init__(self, kind: Literal["pad", "flip", "slice", "transpose", "reshape"]) -> None:
-        super().__init__()
-        self.kind = kind
-
-    def forward(self, x: Tensor, lam: Tensor) -> Tensor:
-        """Move."""
-        match self.kind:
-            case "pad":
-                return functional.pad(x, (1, 0))
-            case "flip":
-                return x.flip(-1)
-            case "slice":
-                return x[..., ::2]
-            case "transpose":
-                return x.transpose(-1, -2).contiguous() if x.dim() > 3 else x
-            case "reshape":
-                return x.flatten(1).reshape(x.shape)
-
-    def extra_repr(self) -> str:
-        """What a failing example must show."""
-        return self.kind
+        return f"{self.mask.dtype} {self.mask.int().flatten().tolist()}, {self.kind}"
 
 
 class Unused(nn.Module):

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from smartsim.testing.calls import Call, scalar_rule
-from smartsim.testing.reductions import as_result, find_extreme, mean_scalars
+from smartsim.testing.rules.reductions import as_result, find_extreme, mean_scalars
 from smartsim.testing.scalars import Scalar, ScalarArray
 
 __all__: list[str] = []

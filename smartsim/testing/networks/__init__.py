@@ -1,0 +1,1 @@
+"""Small conditional networks for property tests, and how to draw them."""
