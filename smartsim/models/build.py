@@ -30,8 +30,8 @@ def build_model(
     Args:
         method: "pgdat", "oat", "float" or "smart"; see `METHODS`.
         arch: A backbone such as "resnet34"; see `ARCHITECTURES`.
-        generator: Where weights, masks and frozen noise come from; None makes one from the seed
-            in the settings.
+        generator: Where weights, masks and frozen noise come from, on the CPU; None makes one from
+            the seed in the settings.
         device: Where the model goes; on "meta" it has shapes only, and costs nothing.
         **settings: The other fields of `ModelSettings`.
 
@@ -67,6 +67,10 @@ def build_from_settings(
         return model
     if generator is None:
         generator = torch.Generator().manual_seed(settings.seed)
+    if generator.device.type != "cpu":
+        raise ConfigurationError(
+            f"the generator is on {generator.device}; models are drawn on the CPU, give one there"
+        )
     model.to_empty(device="cpu")
     _initialise(model, generator)
     return model.to(device)

@@ -6,13 +6,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from smartsim.errors import ConfigurationError
 from smartsim.models.condition import CLEAN, Condition
 from smartsim.models.masks import draw_mask_pair
 
 __all__ = ["INITIAL_ALPHA", "Conv2d", "Linear", "NoisyConv2d", "NoisyLinear", "NoisyWeight"]
 
 INITIAL_ALPHA = 0.25
-"""Where the trainable noise amplitude of each layer starts. Source: arXiv 2204.00426, section 4."""
+"""Where the trainable noise amplitude of each layer starts. Source: FLOAT, arXiv 2204.00426."""
 
 
 class Conv2d(nn.Conv2d):
@@ -81,8 +82,8 @@ class NoisyWeight(nn.Module):
         mask_adversarial: M_a, likewise.
         noise_generator: Where fresh eta comes from; None is torch's global one.
 
-    Source: FLOAT, arXiv 2204.00426, equation 3; SMART, arXiv 2302.03523, section 3; fresh noise as
-    in PNI, arXiv 1811.09310.
+    Source: FLOAT, arXiv 2204.00426; SMART, arXiv 2302.03523; fresh noise as in PNI, arXiv
+    1811.09310.
     """
 
     weight: Tensor
@@ -95,6 +96,11 @@ class NoisyWeight(nn.Module):
     def attach(self, *, noise: Literal["fresh", "frozen"], masked: bool) -> None:
         """Add the amplitude and the buffers, empty, to a layer that has its weight."""
         shape = self.weight.shape
+        if shape.numel() < 2:
+            raise ConfigurationError(
+                f"a weight of shape {tuple(shape)} has no standard deviation, which noise would "
+                "be scaled with; choose a greater width or more classes"
+            )
         self.alpha = nn.Parameter(torch.tensor(INITIAL_ALPHA))
         self.noise_generator = None
         self.register_buffer("noise", torch.zeros(shape) if noise == "frozen" else None)
@@ -140,10 +146,15 @@ class NoisyWeight(nn.Module):
 
 
 def _draw_normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Standard normal values of the shape, type and device of `like`."""
+    """Standard normal values of the shape, type and device of `like`.
+
+    A generator draws on its own device, so one on the CPU gives the same noise everywhere.
+    """
     if generator is None:
         return torch.randn_like(like)
-    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+    return torch.randn(
+        like.shape, generator=generator, dtype=like.dtype, device=generator.device
+    ).to(like.device)
 
 
 class NoisyConv2d(NoisyWeight, Conv2d):

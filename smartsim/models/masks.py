@@ -79,7 +79,7 @@ def draw_mask_pair(
     >>> int(clean.sum()), int(adversarial.sum()), int((clean & adversarial).sum())
     (18432, 18432, 9216)
 
-    Source: arXiv 2302.03523, section 3: density 0.5, overlap 0.25 (Table 1).
+    Source: SMART, arXiv 2302.03523, Table 1: overlap 0.25.
     """
     check_overlap(density, overlap)
     elements = math.prod(shape)

@@ -10,7 +10,7 @@ from smartsim.models.condition import CLEAN, Condition
 __all__ = ["LAM_GRID", "BatchNorm2d", "DualBatchNorm2d", "Film", "FilmedNorm", "LamEncoding"]
 
 LAM_GRID = (0.0, 0.1, 0.2, 0.3, 0.4, 1.0)
-"""The lam that OAT trains with. Source: arXiv 2010.11828, section 4.1."""
+"""The lam that OAT trains with. Source: arXiv 2010.11828 and its official code."""
 
 BakedNorm = dict[str, Tensor]
 """The state of the one batch norm that acts on a path: weight, bias, running statistics."""
@@ -33,7 +33,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 class DualBatchNorm2d(nn.Module):
     """One batch norm for lam = 0, another for lam > 0; a mixed batch is split between them.
 
-    Source: Wang et al., OAT, arXiv 2010.11828, section 3.3.
+    Source: Wang et al., OAT, arXiv 2010.11828.
     """
 
     def __init__(self, channels: int) -> None:
@@ -64,7 +64,7 @@ class Film(nn.Module):
     `gamma, beta = leaky_relu(W2 leaky_relu(W1 e + b1) + b2)` with an encoding e of length d and
     2 c hidden units.
 
-    Source: Perez et al. 2018, as in OAT's official code.
+    Source: Perez et al., AAAI 2018, in the form of OAT's official code.
     """
 
     def __init__(self, channels: int, dimension: int) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -50,6 +51,19 @@ def test_a_network_of_single_channels_still_halves_the_image() -> None:
         model = build_model("pgdat", arch, width=0.001, classes=2)
         assert model.get_parameter("linear.weight").shape == (2, 1)
         assert model(some_images()).shape == (3, 2)
+
+
+@pytest.mark.parametrize("method", ["float", "smart"])
+def test_a_layer_of_one_weight_cannot_have_noise(method: str) -> None:
+    # Of one weight there is no standard deviation: n - 1 is 0.
+    with pytest.raises(ConfigurationError, match="has no standard deviation"):
+        build_model(method, "resnet8", width=0.001, device="meta")
+
+
+def test_a_generator_on_another_device_is_an_error() -> None:
+    elsewhere = Mock(spec=torch.Generator, device=torch.device("cuda"))
+    with pytest.raises(ConfigurationError, match="on cuda; models are drawn on the CPU"):
+        build_model("pgdat", "resnet8", generator=elsewhere)
 
 
 def fails_loudly_on_uninitialised_memory() -> Iterator[None]:
