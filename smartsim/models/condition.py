@@ -19,7 +19,6 @@ class Condition:
         lam: A float or 0-d tensor for the whole batch, or a tensor of shape (n,) with one lam a
             sample, those with lam = 0 first.
         path: "clean" where every lam is 0, "adversarial" where none is, "mixed" otherwise.
-        value: lam as a float; None where each sample has its own.
         clean_count: How many samples of a mixed batch have lam = 0.
         order: The sample behind each lam, shape (n,), where the batch was given in another order.
         encoding: What FiLM layers are given for lam, of shape (1 or n, d); the model fills it in.
@@ -27,13 +26,19 @@ class Condition:
 
     lam: float | Tensor
     path: Literal["clean", "adversarial", "mixed"]
-    value: float | None = None
     clean_count: int = 0
     order: Tensor | None = None
     encoding: Tensor | None = None
 
+    @property
+    def value(self) -> float | None:
+        """The float that lam is, read when it is asked for; None where each sample has its own."""
+        if not isinstance(self.lam, Tensor):
+            return self.lam
+        return None if self.lam.dim() else float(self.lam.item())
 
-CLEAN = Condition(lam=0.0, value=0.0, path="clean")
+
+CLEAN = Condition(lam=0.0, path="clean")
 """What a layer assumes when it is called alone."""
 
 
@@ -59,12 +64,12 @@ def make_condition(lam: float | Tensor) -> Condition:
             raise ConfigurationError("lam is a tensor on the meta device; its value must be known")
         if lam.dim() > 0:
             return _route_samples(lam)
-        value = float(lam.item())
-        _check(value)
+        if not bool((lam >= 0) & (lam <= 1)):  # comparisons, so that lam stays a tensor
+            _check(float(lam.item()))
     else:
-        value = lam = _read(lam)
-        _check(value)
-    return Condition(lam=lam, value=value, path="clean" if value == 0 else "adversarial")
+        lam = _read(lam)
+        _check(lam)
+    return Condition(lam=lam, path="clean" if bool(lam == 0) else "adversarial")
 
 
 def _read(lam: float) -> float:

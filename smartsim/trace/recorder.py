@@ -31,6 +31,8 @@ __all__ = ["Recorder"]
 
 _TINY_ELEMENTS = 64
 _META = torch.device("meta")
+_RETURN_NUMBERS = frozenset(f"aten.{name}" for name in ("equal", "allclose", "is_nonzero"))
+_SELECT_BY_MASK = frozenset(("aten.index", "aten.masked_select"))
 _IGNORES_TARGET = frozenset(
     f"aten.{name}" for name in ("copy", "fill", "zero", "normal", "uniform", "exponential")
 )
@@ -45,8 +47,10 @@ class _Operator:
     is_view: bool
     writes: int | None
     is_random: bool
+    is_composite: bool
     shape_only: bool
     value_decides_shape: bool
+    returns_number: bool
     shape_rule: Callable[..., Any] | None
 
 
@@ -66,7 +70,9 @@ def _describe(function: Any) -> _Operator:
         writes=writes[0] if writes else None,
         shape_only=name.endswith("_like") or name.startswith("aten.new_"),
         is_random=torch.Tag.nondeterministic_seeded in function.tags,
+        is_composite=function._can_decompose(),
         value_decides_shape=torch.Tag.dynamic_output_shape in function.tags,
+        returns_number=name in _RETURN_NUMBERS,
         shape_rule=SHAPE_RULES.get(function),
     )
 
@@ -141,12 +147,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         operator = _describe(func)
+        if operator.is_composite:  # under inference mode ops arrive before they are taken apart
+            with self:
+                return func.decompose(*args, **(kwargs or {}))
         if operator.is_view:
             return func(*args, **(kwargs or {}))
         kwargs = kwargs or {}
         inputs, attributes = self._read_arguments(operator, args, kwargs)
         if operator.name == "aten._local_scalar_dense":
             return self._read_scalar(args[0], inputs[0])
+        if operator.returns_number:
+            return self._compute_known(func, args, kwargs, inputs)
         if operator.shape_only:
             inputs, args = [], (_stand_in(args[0]), *args[1:])
         stage = max((operand.value.stage for operand in inputs), default=DEPLOY)
@@ -194,15 +205,42 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _run(self, operator: _Operator, node: Node) -> Any:
         """The op's outputs, as shapes."""
         if operator.value_decides_shape and not _is_indexing_by_place(node):
-            for operand in node.inputs:
-                self._demand_known(operand, f"{operator.name} makes a shape from")
-            args, kwargs = compute_arguments(node.arguments, node.keywords, node.inputs)
-            return tree_map_only(torch.Tensor, _to_meta, node.function(*args, **kwargs))
+            return self._run_by_value(operator, node)
         if operator.shape_rule is not None:
             result = operator.shape_rule(*node.arguments, **node.keywords)
             if result is not None:
                 return result
         return _run_on_meta(node.function, node.arguments, node.keywords)
+
+    def _run_by_value(self, operator: _Operator, node: Node) -> Any:
+        """The outputs of an op whose operands' values decide its shape."""
+        if operator.name in _SELECT_BY_MASK:  # of the first operand only the shape matters
+            args, kwargs = self._known_arguments(
+                operator.name, node.arguments[1:], node.keywords, node.inputs[1:]
+            )
+            result = node.function(_stand_in(node.arguments[0]), *args, **kwargs)
+        else:
+            args, kwargs = self._known_arguments(
+                operator.name, node.arguments, node.keywords, node.inputs
+            )
+            result = node.function(*args, **kwargs)
+        return tree_map_only(torch.Tensor, _to_meta, result)
+
+    def _known_arguments(
+        self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], operands: list[Operand]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        for operand in operands:
+            self._demand_known(operand, f"{name} makes a shape from")
+        return compute_arguments(args, kwargs, operands)
+
+    def _compute_known(
+        self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: list[Operand]
+    ) -> Any:
+        """What an op that compares tensors tells Python."""
+        for operand in inputs:
+            self._demand_known(operand, "Python reads the value of")
+        real_args, real_kwargs = compute_arguments(args, kwargs, inputs)
+        return func(*real_args, **real_kwargs)
 
     def _read_scalar(self, tensor: torch.Tensor, operand: Operand) -> Any:
         """`.item()`, `float(t)`, `if t:`: the value, if it is known."""
@@ -211,7 +249,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         value = real.item()
         if operand.value.stage == SWITCH and not isinstance(value, bool):
             self.notes[
-                f"the condition is read as a Python number at {_user_line()}: "
+                f"the condition is read as a Python number at {_user_line(short=True)}: "
                 "what follows from that number alone counts as stage deploy"
             ] = None
         return value
@@ -263,6 +301,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             )
         old = node.inputs[0]
         if operator.name in _IGNORES_TARGET:
+            node.target_dropped = True
             node.inputs = node.inputs[1:]
             node.arguments = node.arguments[1:]
             node.stage = max((o.value.stage for o in node.inputs), default=DEPLOY)
@@ -331,10 +370,14 @@ def _to_meta(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
 
 
-def _user_line() -> str:
-    """File and line of the innermost frame that is neither torch's nor ours."""
+def _user_line(*, short: bool = False) -> str:
+    """File and line of the innermost frame that is neither torch's nor ours.
+
+    Short, it names the file alone, so that a graph is the same wherever it was traced.
+    """
     for frame in reversed(traceback.extract_stack()):
         place = frame.filename.replace("\\", "/")
         if "/torch/" not in place and "/smartsim/trace/" not in place and "<" not in place:
-            return f"{frame.filename}:{frame.lineno} ({(frame.line or '').strip()})"
+            name = place.rpartition("/")[2] if short else frame.filename
+            return f"{name}:{frame.lineno} ({(frame.line or '').strip()})"
     return "an unknown line"

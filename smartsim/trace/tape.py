@@ -102,6 +102,7 @@ class Node:
     arguments: tuple[Any, ...]
     keywords: Mapping[str, Any]
     in_place: bool = False
+    target_dropped: bool = False
     gating: bool = False
     live: Work | None = None
     notes: list[str] = field(default_factory=list)
