@@ -20,18 +20,46 @@ def compute(value: Value) -> torch.Tensor:
     """
     if value.content is None:
         with _disable_current_modes(), torch.no_grad():
-            if value.node is None:
-                value.content = _flat(value.leaf, value.size)
-            elif torch.Tag.nondeterministic_seeded in value.node.function.tags:
-                value.content = torch.zeros(value.size, dtype=value.node.outputs[0].dtype)
-            elif value.node.in_place and value.previous is not None:
-                value.content = _compute_in_place(value.node, value.previous)
-            else:
-                _compute_outputs(value.node)
+            for missing in _list_missing(value):
+                _fill(missing)
     content = value.content
     if content is None:
         raise RuntimeError(f"value {value.index} was not written by its own node")
     return content
+
+
+def _list_missing(value: Value) -> list[Value]:
+    """What must be computed for `value`, in order of execution; recursion would be too deep."""
+    missing: dict[int, Value] = {}
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if one.content is not None or one.index in missing:
+            continue
+        missing[one.index] = one
+        if one.node is not None and not _is_random(one):
+            waiting += [operand.value for operand in one.node.inputs]
+            if one.previous is not None and one.previous.known:
+                waiting.append(one.previous)
+    return [missing[index] for index in sorted(missing)]
+
+
+def _is_random(value: Value) -> bool:
+    return value.node is not None and torch.Tag.nondeterministic_seeded in value.node.function.tags
+
+
+def _fill(value: Value) -> None:
+    """Compute one value, of which all that it follows from is computed already."""
+    if value.content is not None:
+        return  # another output of the same op
+    if value.node is None:
+        value.content = _flat(value.leaf, value.size)
+    elif _is_random(value):
+        value.content = torch.zeros(value.size, dtype=value.node.outputs[0].dtype)
+    elif value.node.in_place and value.previous is not None:
+        value.content = _compute_in_place(value.node, value.previous)
+    else:
+        _compute_outputs(value.node)
 
 
 def compute_arguments(
@@ -77,12 +105,11 @@ def _compute_outputs(node: Node) -> None:
 def _compute_in_place(node: Node, before: Value) -> torch.Tensor:
     """Run an in-place node on a copy of what was there before."""
     target = node.outputs[0]
-    reads_target = len(node.arguments) > 0 and node.inputs[:1] and node.inputs[0].value is before
     known = (
         compute(before).clone() if before.known else torch.empty(before.size, dtype=target.dtype)
     )
     args, kwargs = compute_arguments(node.arguments, node.keywords, node.inputs)
-    node.function(_show(known, target.view), *(args[1:] if reads_target else args), **kwargs)
+    node.function(_show(known, target.view), *(args if node.target_dropped else args[1:]), **kwargs)
     return known
 
 
