@@ -44,6 +44,7 @@ class Step:
         reads: Tensors that are fetched besides the contractions' operands.
         writes: Tensors that somebody after this step reads, or the model returns.
         outputs: Words that it writes, whether they stay on the chip or not.
+        returned: Values that the model returns.
     """
 
     index: int
@@ -55,6 +56,7 @@ class Step:
     reads: tuple[Operand, ...] = ()
     writes: tuple[Operand, ...] = ()
     outputs: int = 0
+    returned: frozenset[int] = frozenset()
 
 
 def executed_convention(*, skip_zeros: bool) -> Convention:
@@ -155,6 +157,7 @@ def _make_step(
         reads=tuple(r if contractions else _narrow(r, writes) for r in fetched.values()),
         writes=writes,
         outputs=sum(operand.elements for operand in writes),
+        returned=frozenset(o.value for o in writes if -1 in readers.get(o.value, frozenset())),
     )
 
 

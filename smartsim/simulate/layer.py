@@ -1,0 +1,180 @@
+"""A product on the array under its best schedule: STEP x ACCELERATOR -> what it takes."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smartsim.cost import NumberFormat
+from smartsim.counts import Action
+from smartsim.simulate.accelerators import Accelerator
+from smartsim.simulate.contractions import Contraction
+from smartsim.simulate.lowering import Step
+from smartsim.simulate.memory import LayerBits, Schedule, count_fetches, list_schedules
+from smartsim.simulate.reuse import Placement
+from smartsim.simulate.sparsity import run_skipping_array
+from smartsim.simulate.systolic import ArrayActivity, run_dense_array
+
+__all__ = ["Choice", "choose_schedule", "countcount_vector_cycles", "divide_up"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A product under its best schedule."""
+
+    schedule: str
+    activity: ArrayActivity
+    input_fetch_bits: int
+    weight_fetch_bits: int
+    spilled_bits: int
+    onchip_cycles: int
+
+    def cycles(self, bandwidth: float) -> tuple[int, int]:
+        """What the product alone would take, and its traffic: the smaller pair is better."""
+        traffic = self.input_fetch_bits + self.weight_fetch_bits + self.spilled_bits
+        waits = (int(self.activity.cycles), self.onchip_cycles, divide_up(traffic, bandwidth))
+        return max(waits), traffic
+
+
+def choose_schedule(
+    contraction: Contraction,
+    step: Step,
+    number_format: NumberFormat,
+    accelerator: Accelerator,
+    placements: Placement,
+) -> Choice:
+    """The schedule that takes the fewest cycles; of equals, the least traffic."""
+    layer = _describe_bits(contraction, step, number_format, placements)
+    spaces = (accelerator.input_buffer.usable_bits, accelerator.weight_buffer.usable_bits)
+    array = (accelerator.rows, accelerator.cols)
+    bandwidth = accelerator.dram_bandwidth_bits_per_cycle
+    best: Choice | None = None
+    for schedule in list_schedules(
+        layer,
+        accelerator.dataflow,
+        *spaces,
+        accelerator.accumulator_words,
+        window=accelerator.zeros.window,
+    ):
+        inputs, weights, once = count_fetches(
+            layer, schedule, accelerator.dataflow, *array, *spaces
+        )
+        input_here = placements.is_on_chip(step, contraction.input)
+        source = placements.weight_source(step, contraction.weight)
+        whole = int(layer.weight_bits) * contraction.repeats
+        streams = source == "stream" and not once
+        for name, activity in _run_modes(contraction, schedule, accelerator, number_format.terms):
+            choice = Choice(
+                schedule=name,
+                activity=activity,
+                input_fetch_bits=0 if input_here else int(inputs),
+                weight_fetch_bits=int(weights) if source == "dram" or streams else 0,
+                spilled_bits=whole if streams else 0,
+                onchip_cycles=_port_cycles(activity, number_format, accelerator),
+            )
+            if best is None or choice.cycles(bandwidth) < best.cycles(bandwidth):
+                best = choice
+    assert best is not None
+    return best
+
+
+def _describe_bits(
+    contraction: Contraction, step: Step, number_format: NumberFormat, placements: Placement
+) -> LayerBits:
+    """Sizes of one repeat's operands as arrays of shape ()."""
+    repeats = contraction.repeats
+    bits = number_format.bits
+    numbers = {
+        "m": contraction.m,
+        "k": contraction.k,
+        "n": contraction.n,
+        "repeats": repeats,
+        "input_bits": divide_up(contraction.input.elements * bits, repeats),
+        "weight_bits": divide_up(placements.weight_bits(step, contraction.weight), repeats),
+        "window_bits": contraction.window_elements * bits,
+        "row_taps": contraction.row_taps,
+        "activation_bits": bits,
+    }
+    return LayerBits(**{name: np.asarray(n, dtype=np.int64) for name, n in numbers.items()})
+
+
+def _run_modes(
+    contraction: Contraction, schedule: Schedule, accelerator: Accelerator, beats: int
+) -> Iterator[tuple[str, ArrayActivity]]:
+    """The array at work; one that skips can also work through a layer as if it did not."""
+    c, machine = contraction, accelerator
+    skips = machine.zeros.skips and c.mask is not None
+    if skips and c.mask is not None:
+        activity = run_skipping_array(
+            c.m,
+            c.mask,
+            machine.rows,
+            machine.cols,
+            dataflow=machine.dataflow,
+            window=machine.zeros.window,
+            granule=machine.zeros.granule,
+            row_chunk=_plain(schedule.row_chunk),
+            col_chunk=_plain(schedule.col_chunk),
+            stream_chunk=_plain(schedule.stream_chunk),
+            cycles_per_product=beats,
+        )
+        yield schedule.name, _repeat(activity, c.repeats // c.mask.shape[0])
+    yield (
+        f"{schedule.name}, dense" if skips else schedule.name,
+        run_dense_array(
+            c.m,
+            c.k,
+            c.n,
+            machine.rows,
+            machine.cols,
+            dataflow=machine.dataflow,
+            repeats=c.repeats,
+            row_chunk=schedule.row_chunk,
+            col_chunk=schedule.col_chunk,
+            stream_chunk=schedule.stream_chunk,
+            live_macs=None if machine.zeros.kind == "none" else c.live_products,
+            cycles_per_product=beats,
+        ),
+    )
+
+
+def _port_cycles(
+    activity: ArrayActivity, number_format: NumberFormat, accelerator: Accelerator
+) -> int:
+    """Cycles of the busier of the two ports that feed the array."""
+    inputs = int(activity.input_reads) * number_format.bits
+    weights = int(activity.weight_reads) * number_format.weight_bits
+    return max(
+        divide_up(inputs, accelerator.input_buffer.width_bits),
+        divide_up(weights, accelerator.weight_buffer.width_bits),
+    )
+
+
+def count_vector_cycles(actions: Mapping[Action, int], accelerator: Accelerator) -> int:
+    """Each kind of action in turn; additions on the array if its elements can add alone."""
+    cycles = 0
+    for action, number in actions.items():
+        lanes = accelerator.vector.lanes
+        if action == "add" and "add" in accelerator.elements:
+            lanes = max(lanes, accelerator.processing_elements)
+        cycles += divide_up(number * accelerator.vector.cycles.get(action, 1), lanes)
+    return cycles
+
+
+def _repeat(activity: ArrayActivity, times: int) -> ArrayActivity:
+    names = ArrayActivity.__dataclass_fields__
+    return ArrayActivity(**{name: getattr(activity, name) * times for name in names})
+
+
+def _plain(chunk: NDArray[np.int64] | None) -> int | None:
+    return None if chunk is None else int(chunk)
+
+
+def divide_up(number: float, by: float) -> int:
+    """The least whole number that is not below a quotient.
+
+    >>> divide_up(7, 2), divide_up(8, 2), divide_up(7, 0.5)
+    (4, 4, 14)
+    """
+    return -int(-number // by)
