@@ -17,6 +17,7 @@ __all__ = ["cli", "main"]
 
 _LABELS = {"pgdat": "PGD-AT", "oat": "OAT", "float": "FLOAT", "smart": "SMART"}
 _INPUT = "1,3,32,32"
+_TABLE = "horowitz2014_45nm+shiftaddnet2020_asic_45nm"
 _PAPER = {"arch": "resnet34", "classes": 10, "shape": _INPUT}
 
 
@@ -49,6 +50,13 @@ _convention = click.option(
     default="exact",
     show_default=True,
     help="Counting choices: paper, dense, exact, or a TOML file of your own.",
+)
+_per_switch = click.option(
+    "--inferences-per-switch",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Inferences over which what is paid once a lam switch is spread.",
 )
 _ignore = click.option("--ignore", multiple=True, help="Operator to leave out; may be repeated.")
 
@@ -107,6 +115,66 @@ def count(
     _show(output, render_counts(counts, everything=all_stages), counts.to_dict())
 
 
+@cli.command()
+@click.argument("counts", type=click.Path(path_type=Path))
+@click.option("--table", default=_TABLE, show_default=True, help="Energy table: a name, or a path.")
+@click.option(
+    "--format", "plan", default="int8", show_default=True, help="Number format, or a plan's file."
+)
+@_per_switch
+@click.option(
+    "--graph", type=click.Path(path_type=Path), help="Trace of the same model, to price memory."
+)
+@click.option("--memory", default="", help="Memory level of the table; dram when a graph is given.")
+@click.option("--memory-table", help="Another table for the memory.")
+@click.option(
+    "--encoding",
+    default="bitmap",
+    show_default=True,
+    type=click.Choice(["dense", "bitmap", "csr", "run_length"]),
+    help="How zeros are left out of stored weights.",
+)
+@click.option(
+    "--weights", type=click.Path(path_type=Path), help="Safetensors, to count shift-adds in."
+)
+@click.option("--terms", default=2, show_default=True, help="Most powers of two of a weight.")
+@_output
+def energy(counts: Path, output: Path | None, **options: Any) -> None:
+    """Price COUNTS, a file that `smartsim count` wrote, from a table of published energies."""
+    from smartsim.cost import save_energy
+    from smartsim.report.energy_pricing import choose_memory, price_counts_file
+    from smartsim.report.energy_sections import render_sections
+    from smartsim.report.energy_text import render_energy
+
+    priced = price_counts_file(
+        counts,
+        options["table"],
+        options["plan"],
+        inferences_per_switch=options["inferences_per_switch"],
+        memory=choose_memory(
+            options["graph"], options["memory"], options["encoding"], options["memory_table"]
+        ),
+        weights=options["weights"],
+        terms=options["terms"],
+    )
+    if output is not None:
+        save_energy(priced.energy, output)
+    text = render_energy(priced.energy, beside=priced.beside)
+    if priced.sections:
+        text += "\n" + render_sections(priced.sections, markdown=False)
+    _show(output, text, priced.energy.to_dict())
+
+
+@cli.command()
+@click.argument("name", required=False)
+def tables(name: str | None) -> None:
+    """List the energy tables, or show the rows of one: unit, source, locator and basis."""
+    from smartsim.cost import load_table
+    from smartsim.report.energy_text import render_table, render_table_list
+
+    click.echo(render_table(load_table(name)) if name else render_table_list(), nl=False)
+
+
 def _show(output: Path | None, text: str, data: Any) -> None:
     """A table for a person; JSON for a pipe, unless it went to a file already."""
     if output is not None or sys.stdout.isatty():
@@ -139,13 +207,25 @@ def report() -> None:
     """Compare models, as tables and figures."""
 
 
+def _of_methods(command: Any) -> Any:
+    """The options of a report that traces the four methods and the user's own models."""
+    options = (
+        click.option("--arch", default=_PAPER["arch"], show_default=True, help="Backbone."),
+        click.option(
+            "--classes", default=_PAPER["classes"], show_default=True, type=click.IntRange(1)
+        ),
+        click.option("--input", "shape", default=_INPUT, show_default=True, help="Input shape."),
+        click.option("--film-dimension", default=1, show_default=True, help="OAT's code of lam."),
+        click.option("--lam", default="0,1", show_default=True, help="Values of lam."),
+        click.option("--add", multiple=True, help="A model of your own, package.module:callable."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @report.command()
-@click.option("--arch", default=_PAPER["arch"], show_default=True, help="Backbone of the four.")
-@click.option("--classes", default=_PAPER["classes"], show_default=True, type=click.IntRange(1))
-@click.option("--input", "shape", default=_INPUT, show_default=True, help="Input shape.")
-@click.option("--film-dimension", default=1, show_default=True, help="OAT's encoding of lam.")
-@click.option("--lam", default="0,1", show_default=True, help="Values of lam.")
-@click.option("--add", multiple=True, help="A model of your own, package.module:callable.")
+@_of_methods
 @click.option(
     "--results",
     multiple=True,
@@ -154,6 +234,9 @@ def report() -> None:
 )
 @click.option("--convention", default="paper", show_default=True, help="Counting choices.")
 @_ignore
+@click.option("--energy", default="", help="Number formats to price, such as int8,fp32,shift8.")
+@click.option("--table", "energy_table", default=_TABLE, show_default=True, help="Energy table.")
+@_per_switch
 @click.option("--format", "formats", default="md,tex,csv,json", show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the files.")
 def table2(**options: Any) -> None:
@@ -172,8 +255,9 @@ def table2(**options: Any) -> None:
     formats = tuple(name.strip() for name in options["formats"].split(",") if name.strip())
     measured = load_measured(options["results"])
     is_paper = all(options[key] == value for key, value in _PAPER.items())
+    traces = _trace_methods(options)
     table = build_table2(
-        _trace_methods(options),
+        traces,
         setting=f"{options['arch']}, {options['classes']} classes, input {options['shape']}",
         convention=convention,
         published=load_published("smart2023_table2") if is_paper else None,
@@ -181,10 +265,80 @@ def table2(**options: Any) -> None:
         provenance=collect_provenance(["smartsim", *sys.argv[1:]]),
         ignore=options["ignore"],
     )
+    if options["energy"]:
+        from smartsim.cost import load_table
+        from smartsim.report.energy_rows import add_energy_rows
+
+        table = add_energy_rows(
+            table,
+            traces,
+            load_table(options["energy_table"]),
+            [name.strip() for name in options["energy"].split(",") if name.strip()],
+            convention=convention,
+            inferences_per_switch=options["inferences_per_switch"],
+            ignore=options["ignore"],
+        )
     click.echo(render_terminal(table), nl=False)
     if options["output"] is not None:
         for path in write_table2(table, options["output"], formats):
             click.echo(f"written: {path}")
+
+
+@report.command("energy-vs-bits")
+@_of_methods
+@click.option("--table", "tables", multiple=True, help="Energy table; the first is shown in full.")
+@click.option("--convention", default="paper", show_default=True, help="Counting choices.")
+@_per_switch
+@_ignore
+@click.option("--shift-readings", is_flag=True, help="Count shift-adds of the models' weights.")
+@click.option("--format", "formats", default="svg,png,pdf,csv,md", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the files.")
+def energy_vs_bits(**options: Any) -> None:
+    """Plot the energy of an inference against bit width, for INT MACs, FP and shift-adds."""
+    from smartsim.cost import load_table
+    from smartsim.report.energy_report import (
+        DEFAULT_TABLES,
+        build_energy_report,
+        write_energy_report,
+    )
+    from smartsim.report.energy_sections import render_sections
+    from smartsim.report.provenance import collect_provenance
+
+    convention = _read_convention(options["convention"])
+    tables = [load_table(name) for name in options["tables"] or DEFAULT_TABLES]
+    formats = tuple(name.strip() for name in options["formats"].split(",") if name.strip())
+    data, sections = build_energy_report(
+        _trace_methods(options),
+        tables,
+        convention=convention,
+        setting=f"{options['arch']}, {options['classes']} classes, input {options['shape']}",
+        inferences_per_switch=options["inferences_per_switch"],
+        ignore=options["ignore"],
+        weights=_collect_method_weights(options) if options["shift_readings"] else None,
+    )
+    click.echo(render_sections(sections, markdown=False), nl=False)
+    if options["output"] is not None:
+        provenance = collect_provenance(["smartsim", *sys.argv[1:]])
+        for path in write_energy_report(
+            data, sections, options["output"], formats, provenance=provenance
+        ):
+            click.echo(f"written: {path}")
+
+
+def _collect_method_weights(options: dict[str, Any]) -> Any:
+    """Effective weights of the four methods at the largest lam."""
+    from smartsim.models import METHODS
+    from smartsim.trace import collect_weights, load_model, parse_shape
+
+    lam = max(_parse_lams(options["lam"]))
+    return {
+        _LABELS.get(method, method): collect_weights(
+            load_model(_name_model(method, options)),
+            parse_shape(options["shape"]),
+            condition={"lam": lam},
+        )
+        for method in METHODS
+    }
 
 
 def _trace_methods(options: dict[str, Any]) -> "list[MethodTraces]":

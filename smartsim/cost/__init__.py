@@ -16,7 +16,7 @@ from smartsim.cost.load import list_tables, load_table
 from smartsim.cost.locate import cost_models_folder
 from smartsim.cost.memory import ENCODINGS, Encoding, encode_weights, estimate_memory
 from smartsim.cost.plans import PrecisionPlan, load_plan, uniform_plan
-from smartsim.cost.prices import describe_mac, price_actions
+from smartsim.cost.prices import describe_mac, missing_price, price_actions
 from smartsim.cost.tables import Row, Source, Table, combine_tables, memory_row
 from smartsim.cost.terms import (
     compare_shift_readings,
@@ -55,6 +55,7 @@ __all__ = [
     "load_plan",
     "load_table",
     "memory_row",
+    "missing_price",
     "parse_format",
     "price_actions",
     "price_counts",

@@ -97,8 +97,8 @@ def load_table(name: str | Path) -> Table:
     if path.suffix.lower() != ".csv":
         if str(name) not in list_tables():
             raise ConfigurationError(
-                f"unknown energy table {str(name)!r}{suggest_name(str(name), list_tables())}; "
-                "or give the path of a .csv file"
+                f"no .csv file and no shipped energy table is called {str(name)!r}"
+                f"{suggest_name(str(name), list_tables())}"
             )
         path = cost_models_folder() / f"{name}.csv"
     return _read_table(path)

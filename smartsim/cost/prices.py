@@ -137,12 +137,12 @@ def price_actions(
 
 
 def describe_mac(table: Table, number_format: NumberFormat, accumulator: str) -> str:
-    """One line that says what a MAC is here: its parts, their widths, prices and bases.
+    """One line that says what a MAC is here: parts, widths, prices, bases, and area in um2.
 
     >>> from smartsim.cost.formats import parse_format
     >>> from smartsim.cost.load import load_table
     >>> describe_mac(load_table("horowitz2014_45nm"), parse_format("int8"), "hardware")
-    'one int8 MAC = mul int8 0.2 pJ + add int32 0.1 pJ = 0.3 pJ'
+    'one int8 MAC = mul int8 0.2 pJ + add int32 0.1 pJ = 0.3 pJ, 419 um2'
 
     Raises:
         ConfigurationError: If the table cannot price it.
@@ -157,7 +157,16 @@ def describe_mac(table: Table, number_format: NumberFormat, accumulator: str) ->
         basis = "" if price[1] == 0 else f" ({BASIS_ORDER[price[1]]})"
         times = f"{part.times} x " if part.times > 1 else ""
         texts.append(f"{times}{part.unit} {part.format}{part.bits} {price[0]:.3g} {unit}{basis}")
-    return f"one {number_format.name} MAC = {' + '.join(texts)} = {total:.3g} {unit}"
+    area = _area_um2(table, recipe_of(number_format, "mac", accumulator))
+    printed = f", {area:.0f} um2" if area is not None else ", no area in the table"
+    return f"one {number_format.name} MAC = {' + '.join(texts)} = {total:.3g} {unit}{printed}"
+
+
+def _area_um2(table: Table, recipe: tuple[Part, ...]) -> float | None:
+    """Area of one of each unit; None where the table does not print all of them."""
+    rows = [table.points(part.unit, part.format).get(part.bits) for part in recipe]
+    areas = [row.area_um2 if row is not None else None for row in rows]
+    return None if None in areas else sum(area for area in areas if area is not None)
 
 
 def missing_price(table: Table, number_format: NumberFormat) -> str:

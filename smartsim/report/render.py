@@ -68,6 +68,8 @@ def format_number(value: Number, unit: str) -> str:
         return f"{value / 1e6:.2f}M" if abs(value) >= 1e6 else f"{value:,.0f}"
     if unit == "ratio":
         return f"{value:.3f}".rstrip("0").rstrip(".")
+    if unit == "microjoule":
+        return f"{value:,.1f}" if value >= 100 else f"{value:.3g}"
     return f"{value:.2f}"
 
 
@@ -134,6 +136,8 @@ def _label(row: Row) -> str:
     if row.metric in _SHORT:
         return _SHORT[row.metric]
     name = {"MAC overhead": "MACs added", "ADD overhead": "ADDs added"}.get(row.metric, row.metric)
+    if row.unit == "microjoule":
+        return f"{name.replace('conditional energy', '  conditional')}, µJ"
     unit = ", %" if row.unit == "percent" else ""
     return f"{name}{_PER.get(row.paid, '')}{unit}"
 
@@ -152,7 +156,7 @@ def _grid(table: Table2) -> list[list[str]]:
     return [
         [
             "both" if row.lam is None else f"{row.lam:g}",
-            row.metric + (" (%)" if row.unit == "percent" else ""),
+            row.metric + {"percent": " (%)", "microjoule": " (µJ)"}.get(row.unit, ""),
             row.paid,
             row.kind,
             *_cells(table, row),

@@ -19,7 +19,7 @@ from smartsim.report.published import PublishedTable
 __all__ = ["Kind", "MethodTraces", "Row", "Table2", "build_table2"]
 
 Kind = Literal["published", "derived", "measured"]
-Unit = Literal["percent", "count", "ratio"]
+Unit = Literal["percent", "count", "ratio", "microjoule"]
 Number = int | float | None
 
 _BASELINE = "PGD-AT"
@@ -67,7 +67,7 @@ class Row:
         metric: What is counted.
         paid: How often: "once", "a switch", "an inference", or "" where it is no cost.
         kind: Where the numbers come from.
-        unit: Percent, plain count, or ratio.
+        unit: Percent, plain count, ratio, or microjoule.
         values: Label -> number; None where there is none.
         notes: Keys of the notes that explain a difference.
         source: Citation, setting or convention behind the numbers.

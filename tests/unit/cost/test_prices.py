@@ -77,11 +77,23 @@ def test_brain_float_and_half_precision_are_two_formats_of_one_width() -> None:
     assert price("jouppi2021_7nm", "bf16", "mac") == pytest.approx(0.32)
 
 
-def test_the_description_of_a_mac_says_its_widths_prices_and_bases() -> None:
+def test_the_description_of_a_mac_says_its_widths_prices_bases_and_area() -> None:
     text = describe_mac(load_table(ASIC), parse_format("int4"), "hardware")
-    assert text == "one int4 MAC = mul int4 0.05 pJ (extrapolated) + add int32 0.1 pJ = 0.15 pJ"
+    assert text == (
+        "one int4 MAC = mul int4 0.05 pJ (extrapolated) + add int32 0.1 pJ = 0.15 pJ, "
+        "no area in the table"
+    )
     text = describe_mac(load_table(ASIC), parse_format("shift8x2"), "paper")
-    assert text == "one shift8x2 MAC = 2 x shift int8 0.024 pJ + 2 x add int8 0.03 pJ = 0.108 pJ"
+    assert text == (
+        "one shift8x2 MAC = 2 x shift int8 0.024 pJ + 2 x add int8 0.03 pJ = 0.108 pJ, "
+        "no area in the table"
+    )
+
+
+def test_the_area_of_a_mac_is_that_of_its_units_in_square_micrometres() -> None:
+    # 282 um2 multiplier, 36 um2 adder.
+    text = describe_mac(load_table("horowitz2014_45nm"), parse_format("int8"), "paper")
+    assert text.endswith("= 0.23 pJ, 318 um2")
 
 
 # Every published point that others of its table can predict, held out: relative error of the law in

@@ -1,0 +1,200 @@
+"""The marks of an energy figure: looks of methods, curves by basis, labels, the legend.
+
+Line style says what a value rests on: markers are published, solid is interpolated, dashed is
+extrapolated. Colour, shade and marker say the method; filled markers are integer MACs, hollow ones
+shift-adds, crosses floating point.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise, zip_longest
+from typing import Any, Literal
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+__all__ = [
+    "LOOKS",
+    "STYLE",
+    "TABLE_LOOKS",
+    "Look",
+    "draw_curve",
+    "draw_floats",
+    "dress_energies",
+    "dress_widths",
+    "make_legend",
+    "select_curve",
+    "write_label",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How a method is drawn; the shades differ in grey as well."""
+
+    color: str
+    marker: str
+    width: float
+
+
+# Okabe and Ito's palette, told apart by all common kinds of colour vision. Lines that coincide lie
+# on each other from wide to narrow, so that every one is seen.
+LOOKS = (
+    Look(color="#000000", marker="o", width=5.0),
+    Look(color="#E69F00", marker="s", width=3.2),
+    Look(color="#0072B2", marker="^", width=1.3),
+    Look(color="#D55E00", marker="D", width=2.0),
+    Look(color="#009E73", marker="v", width=1.6),
+    Look(color="#CC79A7", marker="P", width=1.6),
+)
+TABLE_LOOKS = (
+    Look(color="#000000", marker="o", width=1.6),
+    Look(color="#56B4E9", marker="p", width=1.6),
+    Look(color="#009E73", marker="h", width=1.6),
+    Look(color="#CC79A7", marker="X", width=1.6),
+)
+_MARKER_SIZE = 6.0
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "lines.scale_dashes": False,
+    "lines.dash_capstyle": "butt",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "smartsim",
+    "pdf.fonttype": 42,
+    "legend.frameon": False,
+}
+_DASHES = (0, (4, 2.5))
+_TICKS = (2, 4, 8, 16, 32)
+
+
+def select_curve(rows: pd.DataFrame, method: str, kind: str) -> pd.DataFrame:
+    """Rows of one method (or table) and kind of arithmetic, in order of width."""
+    chosen = rows[(rows["method"] == method) & (rows["arithmetic"] == kind)]
+    return chosen.sort_values("bits")
+
+
+def draw_curve(ax: Axes, rows: pd.DataFrame, column: str, look: Look, kind: str, name: str) -> None:
+    """Solid between published points, dashed beyond them, a marker on each published one."""
+    points = list(zip(rows["bits"], rows[column], rows["basis"], strict=True))
+    for style, run in _runs(points):
+        ax.plot(
+            [bits for bits, _, _ in run],
+            [value for _, value, _ in run],
+            color=look.color,
+            linewidth=look.width,
+            linestyle="-" if style == "solid" else _DASHES,
+            zorder=2,
+            gid=f"{name}/{kind}/{style}",
+        )
+    published = rows[rows["basis"] == "published"]
+    ax.plot(
+        published["bits"],
+        published[column],
+        linestyle="none",
+        marker=look.marker,
+        markersize=_MARKER_SIZE,
+        markerfacecolor=look.color if kind == "int" else "white",
+        markeredgecolor=look.color,
+        markeredgewidth=1.3,
+        zorder=3,
+        gid=f"{name}/{kind}/published",
+    )
+
+
+def _runs(
+    points: list[tuple[int, float, str]],
+) -> Iterator[tuple[str, list[tuple[int, float, str]]]]:
+    """Stretches of one line style; a segment is dashed if one of its ends is extrapolated."""
+    style, run = "", list[tuple[int, float, str]]()
+    for left, right in pairwise(points):
+        now = "dashed" if "extrapolated" in (left[2], right[2]) else "solid"
+        if now != style and run:
+            yield style, run
+            run = []
+        style, run = now, [*(run or [left]), right]
+    if run:
+        yield style, run
+
+
+def draw_floats(ax: Axes, rows: pd.DataFrame, column: str, look: Look, name: str) -> None:
+    """Floating point: published points without a curve."""
+    ax.plot(
+        rows["bits"],
+        rows[column],
+        linestyle="none",
+        marker="x",
+        markersize=_MARKER_SIZE + 1,
+        color=look.color,
+        markeredgewidth=look.width,
+        zorder=4,
+        gid=f"{name}/fp/published",
+    )
+
+
+def write_label(
+    ax: Axes,
+    text: str,
+    bits: float,
+    value: float,
+    offset: tuple[float, float],
+    side: Literal["left", "right"],
+    *,
+    weight: str = "normal",
+    color: str = "black",
+) -> None:
+    """Text beside a point of the data."""
+    ax.annotate(
+        text,
+        (bits, value),
+        xytext=offset,
+        textcoords="offset points",
+        ha=side,
+        fontweight=weight,
+        fontsize=8.5,
+        color=color,
+    )
+
+
+def dress_widths(ax: Axes) -> None:
+    """A horizontal axis of bits, doubling."""
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(_TICKS, [str(bits) for bits in _TICKS])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlim(1.85, 36)
+    ax.set_xlabel("bits of an operand")
+
+
+def make_legend(looks: Mapping[str, Look]) -> Iterator[Line2D]:
+    """Methods in the first row, what markers and lines mean in the second."""
+    methods = [
+        Line2D([], [], color=look.color, linewidth=look.width, marker=look.marker, label=method)
+        for method, look in looks.items()
+    ]
+    grey: dict[str, Any] = {"color": "0.35", "linestyle": "none"}
+    meanings = [
+        Line2D([], [], marker="o", label="INT MACs, published", **grey),
+        Line2D([], [], marker="o", markerfacecolor="white", label="shift-adds, published", **grey),
+        Line2D([], [], marker="x", label="floating point, published", **grey),
+        Line2D([], [], color="0.35", label="interpolated"),
+        Line2D([], [], color="0.35", linestyle=_DASHES, label="extrapolated"),
+    ]
+    nothing = Line2D([], [], linestyle="none", label=" ")
+    for pair in zip_longest(methods, meanings, fillvalue=nothing):
+        yield from pair
+
+
+def dress_energies(ax: Axes) -> None:
+    """A logarithmic axis with plain numbers."""
+    ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
