@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
-from torch.utils._pytree import tree_map_only
 
 from smartsim.trace.geometry import View
+from smartsim.trace.kernels import map_tensors
 from smartsim.trace.tape import Node, Operand, Value
 
 __all__ = ["compute", "compute_arguments"]
@@ -18,14 +18,19 @@ def compute(value: Value) -> torch.Tensor:
 
     Asked for a value at stage noise, it answers for noise that is zero, its mean.
     """
+    if value.content is not None:
+        return value.content
+    with _disable_current_modes(), torch.no_grad():
+        return _content(value)
+
+
+def _content(value: Value) -> torch.Tensor:
     if value.content is None:
-        with _disable_current_modes(), torch.no_grad():
-            for missing in _list_missing(value):
-                _fill(missing)
-    content = value.content
-    if content is None:
+        for missing in _list_missing(value):
+            _fill(missing)
+    if value.content is None:
         raise RuntimeError(f"value {value.index} was not written by its own node")
-    return content
+    return value.content
 
 
 def _list_missing(value: Value) -> list[Value]:
@@ -66,20 +71,21 @@ def compute_arguments(
     args: tuple[Any, ...], kwargs: Mapping[str, Any], operands: list[Operand]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments with each tensor replaced by its real, known content."""
+    with _disable_current_modes(), torch.no_grad():
+        return _real_arguments(args, kwargs, operands)
+
+
+def _real_arguments(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], operands: list[Operand]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     contents = iter(operands)
 
     def real(tensor: torch.Tensor) -> torch.Tensor:
         operand = next(contents, None)
-        return tensor if operand is None else _window(operand)
+        return tensor if operand is None else _show(_content(operand.value), operand.view)
 
-    real_args = tree_map_only(torch.Tensor, real, args)
-    real_kwargs = dict(tree_map_only(torch.Tensor, real, dict(kwargs)))
-    return real_args, real_kwargs
-
-
-def _window(operand: Operand) -> torch.Tensor:
-    with _disable_current_modes():
-        return _show(compute(operand.value), operand.view)
+    real_args = map_tensors(real, args)
+    return real_args, {name: map_tensors(real, value) for name, value in kwargs.items()}
 
 
 def _flat(leaf: torch.Tensor | None, size: int) -> torch.Tensor:
@@ -90,7 +96,7 @@ def _flat(leaf: torch.Tensor | None, size: int) -> torch.Tensor:
 
 def _compute_outputs(node: Node) -> None:
     """Run a node, and keep all that it wrote."""
-    args, kwargs = compute_arguments(node.arguments, node.keywords, node.inputs)
+    args, kwargs = _real_arguments(node.arguments, node.keywords, node.inputs)
     if "device" in kwargs:
         kwargs["device"] = torch.device("cpu")
     results = node.function(*args, **kwargs)
@@ -106,9 +112,9 @@ def _compute_in_place(node: Node, before: Value) -> torch.Tensor:
     """Run an in-place node on a copy of what was there before."""
     target = node.outputs[0]
     known = (
-        compute(before).clone() if before.known else torch.empty(before.size, dtype=target.dtype)
+        _content(before).clone() if before.known else torch.empty(before.size, dtype=target.dtype)
     )
-    args, kwargs = compute_arguments(node.arguments, node.keywords, node.inputs)
+    args, kwargs = _real_arguments(node.arguments, node.keywords, node.inputs)
     node.function(_show(known, target.view), *(args if node.target_dropped else args[1:]), **kwargs)
     return known
 

@@ -24,9 +24,12 @@ __all__ = [
 Bits = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """A window of `shape` on flat data of `size` elements; `strides` None means all, in order."""
+    """A window of `shape` on flat data of `size` elements; `strides` None means all, in order.
+
+    A recorder makes equal windows once, so that they are one object and compare as such.
+    """
 
     size: int
     shape: tuple[int, ...]

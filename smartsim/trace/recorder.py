@@ -27,7 +27,7 @@ from smartsim.trace.modules import ModuleStack
 from smartsim.trace.shapes import SHAPE_RULES
 from smartsim.trace.tape import DEPLOY, INPUT, NOISE, SWITCH, Node, Operand, Value
 
-__all__ = ["Recorder"]
+__all__ = ["Recorder", "user_line"]
 
 _TINY_ELEMENTS = 64
 _META = torch.device("meta")
@@ -249,7 +249,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         value = real.item()
         if operand.value.stage == SWITCH and not isinstance(value, bool):
             self.notes[
-                f"the condition is read as a Python number at {_user_line(short=True)}: "
+                f"the condition is read as a Python number at {user_line(short=True)}: "
                 "what follows from that number alone counts as stage deploy"
             ] = None
         return value
@@ -260,12 +260,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
         if value.stage > SWITCH:
             raise DataDependentControlFlowError(
-                f"{what} a tensor that depends on {_DEPENDENCE[value.stage]} at {_user_line()}; "
+                f"{what} a tensor that depends on {_DEPENDENCE[value.stage]} at {user_line()}; "
                 "a trace can follow control flow on parameters and on the condition only, so write "
                 "that line with tensor operations such as torch.where"
             )
         raise InvalidModelError(
-            f"{what} a tensor on the meta device at {_user_line()}; "
+            f"{what} a tensor on the meta device at {user_line()}; "
             "build the model on the CPU, or pass this value as a Python number"
         )
 
@@ -370,12 +370,13 @@ def _to_meta(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
 
 
-def _user_line(*, short: bool = False) -> str:
+def user_line(error: BaseException | None = None, *, short: bool = False) -> str:
     """File and line of the innermost frame that is neither torch's nor ours.
 
     Short, it names the file alone, so that a graph is the same wherever it was traced.
     """
-    for frame in reversed(traceback.extract_stack()):
+    frames = traceback.extract_tb(error.__traceback__) if error else traceback.extract_stack()
+    for frame in reversed(frames):
         place = frame.filename.replace("\\", "/")
         if "/torch/" not in place and "/smartsim/trace/" not in place and "<" not in place:
             name = place.rpartition("/")[2] if short else frame.filename
