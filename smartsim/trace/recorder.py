@@ -70,11 +70,17 @@ def _describe(function: Any) -> _Operator:
         writes=writes[0] if writes else None,
         shape_only=name.endswith("_like") or name.startswith("aten.new_"),
         is_random=torch.Tag.nondeterministic_seeded in function.tags,
-        is_composite=function._can_decompose(),
+        is_composite=_is_composite(function),
         value_decides_shape=torch.Tag.dynamic_output_shape in function.tags,
         returns_number=name in _RETURN_NUMBERS,
         shape_rule=SHAPE_RULES.get(function),
     )
+
+
+def _is_composite(function: Any) -> bool:
+    """Whether torch itself takes the op apart where autograd is on."""
+    name = function.name()
+    return torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd")
 
 
 class _Memory:
