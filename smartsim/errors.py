@@ -8,14 +8,32 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "USER_CODE_ERRORS",
     "ConfigurationError",
     "DataDependentControlFlowError",
     "FileFormatError",
     "InvalidModelError",
     "MissingRuleError",
     "SmartsimError",
+    "TrainingError",
     "suggest_name",
 ]
+
+USER_CODE_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What a model of the user's own may raise; caught only around calls of the user's code."""
 
 
 class SmartsimError(Exception):
@@ -40,6 +58,10 @@ class MissingRuleError(SmartsimError, LookupError):
 
 class DataDependentControlFlowError(SmartsimError, RuntimeError):
     """Python control flow that depends on input data or noise, which a trace cannot know."""
+
+
+class TrainingError(SmartsimError, RuntimeError):
+    """Training that cannot go on, for instance with a NaN loss; the last checkpoint stands."""
 
 
 def suggest_name(given: str, possible: Iterable[str]) -> str:

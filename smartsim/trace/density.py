@@ -10,7 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from smartsim.errors import ConfigurationError
 from smartsim.graph import Graph
-from smartsim.trace.modules import ModuleStack, keep_model_unchanged, track_modules
+from smartsim.trace.modules import ModuleStack, track_modules
+from smartsim.trace.unchanged import keep_buffers_unchanged, keep_model_unchanged
 
 __all__ = ["measure_density"]
 
@@ -74,6 +75,7 @@ def measure_density(
     settings = {name: torch.tensor(value) for name, value in graph.condition.items()}
     with (
         keep_model_unchanged(model),
+        keep_buffers_unchanged(model),
         track_modules(model) as stack,
         torch.random.fork_rng(),
         torch.no_grad(),

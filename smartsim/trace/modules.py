@@ -1,7 +1,6 @@
-"""Which module is running, and a model that is left exactly as it was found."""
+"""Which module is running, and which one raised."""
 
-import copy
-from collections import OrderedDict
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 from torch.nn.modules import module as torch_module
 
-__all__ = ["ModuleStack", "keep_model_unchanged", "running_modules", "track_modules"]
+__all__ = ["ModuleStack", "running_modules", "track_modules"]
 
 
 class ModuleStack:
@@ -21,6 +20,7 @@ class ModuleStack:
         for name, module in model.named_modules():
             self._names.setdefault(id(module), name)
         self._stack: list[tuple[str, str]] = [("", type(model).__name__)]
+        self._failure: tuple[BaseException | None, str] = (None, "")
 
     @property
     def innermost(self) -> tuple[str, str]:
@@ -43,9 +43,16 @@ class ModuleStack:
         self._stack.append(outer if name is None else (name, type(module).__name__))
 
     def leave(self) -> None:
-        """The innermost module ends."""
+        """The innermost module ends, perhaps because something was raised in it."""
+        error = sys.exception()
+        if error is not None and error is not self._failure[0]:
+            self._failure = (error, self._stack[-1][0])
         if len(self._stack) > 1:
             self._stack.pop()
+
+    def place_of(self, error: BaseException) -> str:
+        """Qualified name of the innermost module that was running when `error` was raised."""
+        return self._failure[1] if self._failure[0] is error else ""
 
 
 _RUNNING: ContextVar[ModuleStack] = ContextVar("running_modules")
@@ -78,38 +85,3 @@ def track_modules(model: torch.nn.Module) -> Iterator[ModuleStack]:
         _RUNNING.reset(token)
         for handle in handles:
             handle.remove()
-
-
-@contextmanager
-def keep_model_unchanged(model: torch.nn.Module) -> Iterator[None]:
-    """Run `model` in eval mode, then put back every attribute that its forward assigned.
-
-    Containers among the attributes are put back one level deep. Values of tensors are safe
-    already: under the trace no op is ever executed on a tensor of the model.
-    """
-    kept = [(module, dict(vars(module))) for module in model.modules()]
-    contents = [
-        (container, copy.copy(container))
-        for _, attributes in kept
-        for container in attributes.values()
-        if type(container) in (dict, OrderedDict, list, set)
-    ]
-    try:
-        for module, _ in kept:
-            vars(module)["training"] = False
-        yield
-    finally:
-        for module, attributes in kept:
-            vars(module).clear()
-            vars(module).update(attributes)
-        for container, content in contents:
-            _refill(container, content)
-
-
-def _refill(container: Any, content: Any) -> None:
-    """Put `content` back into `container`, which keeps its identity."""
-    container.clear()
-    if isinstance(container, list):
-        container.extend(content)
-    else:
-        container.update(content)

@@ -3,32 +3,30 @@
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from smartsim.errors import ConfigurationError, InvalidModelError, SmartsimError, suggest_name
+from smartsim.errors import (
+    USER_CODE_ERRORS,
+    ConfigurationError,
+    DataDependentControlFlowError,
+    InvalidModelError,
+    SmartsimError,
+    suggest_name,
+)
 from smartsim.graph import Graph, Role
 from smartsim.trace.assemble import assemble_graph
 from smartsim.trace.known import test_leaf
-from smartsim.trace.modules import keep_model_unchanged, track_modules
+from smartsim.trace.modules import track_modules
 from smartsim.trace.propagate import propagate_needs, propagate_zeros
-from smartsim.trace.recorder import Recorder
+from smartsim.trace.recorder import Recorder, user_line
 from smartsim.trace.tape import INPUT, SWITCH, Operand
+from smartsim.trace.unchanged import keep_model_unchanged, keep_torch_unchanged
 
 __all__ = ["record_forward", "trace_model"]
-
-_MODEL_ERRORS = (
-    RuntimeError,
-    TypeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    NotImplementedError,
-    AssertionError,
-)
 
 
 def trace_model(
@@ -98,7 +96,7 @@ def record_forward(
     Raises:
         As `trace_model`.
     """
-    with keep_model_unchanged(model), track_modules(model) as stack, torch.no_grad():
+    with keep_model_unchanged(model), keep_torch_unchanged(), track_modules(model) as stack:
         recorder = Recorder(stack, _name_memories(model))
         args, kwargs = _prepare_inputs(model, inputs, recorder)
         settings = _prepare_condition(condition, recorder)
@@ -110,19 +108,33 @@ def record_forward(
                 result = model(*args, **kwargs, **settings)
         except SmartsimError:
             raise
-        except _MODEL_ERRORS as error:
-            raise InvalidModelError(_explain(model, stack.innermost[0], error)) from error
-        yield recorder, [recorder.operand(tensor, "") for tensor in _result_tensors(result)]
+        except USER_CODE_ERRORS as error:
+            raise _explain(model, stack.place_of(error), error) from error
+        outputs = [recorder.operand(tensor, "") for tensor in _result_tensors(result)]
+        if not outputs:
+            raise InvalidModelError(
+                f"{type(model).__name__} returns a {type(result).__name__} in which no tensor can "
+                "be found, so nothing would be needed; return a tensor, or a tuple, list, dict or "
+                "dataclass of them"
+            )
+        yield recorder, outputs
 
 
 def _check_parameters(model: torch.nn.Module) -> None:
     """No parameter holds NaN. A sum is NaN when a term is, and is the fastest full look."""
     for name, parameter in model.named_parameters():
+        if isinstance(parameter, torch.nn.parameter.UninitializedParameter):
+            raise InvalidModelError(
+                f"parameter {name!r} has no shape yet; run the model once, so that its lazy layers "
+                "take one"
+            )
         if parameter.device.type == "meta" or not parameter.is_floating_point():
             continue
-        total = parameter.detach().sum()
-        if not bool(torch.isfinite(total)) and bool(torch.isnan(parameter.detach()).any()):
-            count = int(torch.isnan(parameter.detach()).sum())
+        values = parameter.detach()
+        if values.element_size() == 1:  # torch cannot add 8-bit floats
+            values = values.float()
+        if not bool(torch.isfinite(values.sum())) and bool(torch.isnan(values).any()):
+            count = int(torch.isnan(values).sum())
             raise InvalidModelError(
                 f"parameter {name!r} holds {count} NaN of {parameter.numel()} values; "
                 "load sound weights, or build the model anew"
@@ -164,7 +176,7 @@ def _prepare_inputs(
 
     def prepare(item: Any) -> Any:
         if _is_shape(item):
-            item = torch.empty(item, dtype=dtype, device="meta")
+            item = _empty_meta(item, dtype)
         return tree_map_only(torch.Tensor, place, item)
 
     if isinstance(inputs, Mapping):
@@ -178,11 +190,20 @@ def _prepare_inputs(
     )
 
 
+def _empty_meta(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+    try:
+        return torch.empty(tuple(map(int, shape)), dtype=dtype, device="meta")
+    except (RuntimeError, TypeError, OverflowError) as error:
+        raise ConfigurationError(
+            f"input shape {tuple(shape)} has more elements than torch can number"
+        ) from error
+
+
 def _is_shape(item: Any) -> bool:
     """A non-empty sequence of whole numbers stands for a tensor of that shape."""
     if not isinstance(item, tuple | list) or not item:
         return False
-    whole = [isinstance(n, int) and not isinstance(n, bool) for n in item]
+    whole = [isinstance(n, Integral) and not isinstance(n, bool) for n in item]
     if all(whole) and min(item) < 1:
         raise ConfigurationError(f"input shape {tuple(item)} must hold whole numbers of 1 or more")
     return all(whole)
@@ -192,7 +213,10 @@ def _prepare_condition(condition: Mapping[str, float], recorder: Recorder) -> di
     """Each condition as a 0-d tensor of known value, declared at stage switch."""
     settings: dict[str, Any] = {}
     for key, given in condition.items():
-        value = torch.as_tensor(given, dtype=torch.get_default_dtype())
+        try:
+            value = torch.as_tensor(given, dtype=torch.get_default_dtype(), device="cpu")
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ConfigurationError(f"condition {key}={given!r} must be a number") from error
         if value.dim() or not bool(torch.isfinite(value)):
             raise ConfigurationError(f"condition {key}={given} must be one finite number")
         settings[key] = value.clone()
@@ -210,10 +234,20 @@ def _result_tensors(result: Any) -> Iterator[torch.Tensor]:
                 yield from _result_tensors(getattr(leaf, field.name))
 
 
-def _explain(model: torch.nn.Module, place: str, error: BaseException) -> str:
-    reason = " ".join(str(error).split()) or type(error).__name__
+_READS_PAST_THE_TRACE = ("tolist() shouldn't be called", "can't convert meta device type tensor")
+
+
+def _explain(model: torch.nn.Module, place: str, error: BaseException) -> SmartsimError:
+    """What to raise in place of what the model's forward raised."""
+    reason = " ".join(str(error).partition("\nException raised from")[0].split())
+    if reason.startswith(_READS_PAST_THE_TRACE):
+        return DataDependentControlFlowError(
+            f"Python reads a whole tensor by tolist() or numpy() at {user_line(error)}; a trace "
+            "knows no data, so write that line with tensor operations, or read what follows from "
+            "parameters and the condition alone by item()"
+        )
     where = f"module {place!r}" if place else "its own forward"
-    return (
+    return InvalidModelError(
         f"{type(model).__name__} cannot run on these inputs: {type(error).__name__} in {where}: "
-        f"{reason[:300]}; check the input shape, its type, and the condition"
+        f"{reason[:300] or 'no reason given'}; check the input shape, its type, and the condition"
     )
