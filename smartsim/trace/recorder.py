@@ -5,15 +5,15 @@ trace time (parameters, constants, the condition, and what follows from them) is
 somebody asks for its value, such as an `if` on lam. The user's tensors are never written to.
 """
 
+import linecache
+import sys
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
 
 from smartsim.errors import (
     DataDependentControlFlowError,
@@ -23,64 +23,20 @@ from smartsim.errors import (
 from smartsim.graph import STAGES, Role
 from smartsim.trace.evaluate import compute_arguments
 from smartsim.trace.geometry import View
+from smartsim.trace.kernels import META, MetaKernels, map_tensors, to_meta
 from smartsim.trace.modules import ModuleStack
-from smartsim.trace.shapes import SHAPE_RULES
+from smartsim.trace.operators import Operator, describe_operator
 from smartsim.trace.tape import DEPLOY, INPUT, NOISE, SWITCH, Node, Operand, Value
 
 __all__ = ["Recorder", "user_line"]
 
 _TINY_ELEMENTS = 64
-_META = torch.device("meta")
-_RETURN_NUMBERS = frozenset(f"aten.{name}" for name in ("equal", "allclose", "is_nonzero"))
+_TINY_ELEMENTS = 64
+_PLAIN = (bool, int, float, str)
 _SELECT_BY_MASK = frozenset(("aten.index", "aten.masked_select"))
 _IGNORES_TARGET = frozenset(
     f"aten.{name}" for name in ("copy", "fill", "zero", "normal", "uniform", "exponential")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Operator:
-    """What an operator's schema says."""
-
-    name: str
-    names: tuple[str, ...]
-    is_view: bool
-    writes: int | None
-    is_random: bool
-    is_composite: bool
-    shape_only: bool
-    value_decides_shape: bool
-    returns_number: bool
-    shape_rule: Callable[..., Any] | None
-
-
-@cache
-def _describe(function: Any) -> _Operator:
-    schema = function._schema
-    aliases = [argument.alias_info for argument in schema.arguments]
-    writes = [i for i, alias in enumerate(aliases) if alias is not None and alias.is_write]
-    name = schema.name.replace("::", ".")
-    if writes and name.endswith("_") and not name.endswith("__"):
-        name = name[:-1]
-    returns_alias = any(r.alias_info is not None for r in schema.returns)
-    return _Operator(
-        name=name,
-        names=tuple(argument.name for argument in schema.arguments),
-        is_view=returns_alias and not writes,
-        writes=writes[0] if writes else None,
-        shape_only=name.endswith("_like") or name.startswith("aten.new_"),
-        is_random=torch.Tag.nondeterministic_seeded in function.tags,
-        is_composite=_is_composite(function),
-        value_decides_shape=torch.Tag.dynamic_output_shape in function.tags,
-        returns_number=name in _RETURN_NUMBERS,
-        shape_rule=SHAPE_RULES.get(function),
-    )
-
-
-def _is_composite(function: Any) -> bool:
-    """Whether torch itself takes the op apart where autograd is on."""
-    name = function.name()
-    return torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd")
 
 
 class _Memory:
@@ -111,12 +67,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._stack = stack
         self._names = names
         self._memories: dict[int, _Memory] = {}
+        self._views: dict[Any, View] = {}
+        self._kernels = MetaKernels()
         self._count = 0
-        self._shapes: dict[Any, Any] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing here is ever compiled; torch would wrap each call to make sure of that."""
+        return False
 
     def declare(self, tensor: torch.Tensor, stage: int, role: Role, name: str) -> Value:
         """Make `tensor` a leaf of the given stage, before the forward pass starts."""
-        known = stage <= SWITCH and tensor.device != _META
+        known = stage <= SWITCH and tensor.device != META
         itemsize = tensor.element_size()
         size = tensor.untyped_storage().nbytes() // itemsize
         value = self._new_value(size, stage, role=role, name=name)
@@ -128,22 +90,33 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def operand(self, tensor: torch.Tensor, argument: str) -> Operand:
         """`tensor` as the current value of its memory, through its view."""
-        memory = self._memories.get(tensor.untyped_storage()._cdata)
+        address = tensor.untyped_storage()._cdata
+        memory = self._memories.get(address)
         if memory is None:
-            role, name = self._names.get(tensor.untyped_storage()._cdata, ("constant", ""))
+            role, name = self._names.get(address, ("constant", ""))
             self.declare(tensor, DEPLOY, role, name)
-            memory = self._memories[tensor.untyped_storage()._cdata]
+            memory = self._memories[address]
         value = memory.value
-        shape = tuple(tensor.shape)
-        offset = int(tensor.storage_offset())
-        if tensor.numel() == value.size and offset == 0 and tensor.is_contiguous():
-            view = View(value.size, shape)
-        else:
-            view = View(value.size, shape, tensor.stride(), offset)
         converted = tensor.element_size() != memory.itemsize
-        if converted:
-            view = View(value.size, (value.size,))
+        view = self._view_of_all(value.size) if converted else self._view(tensor, value.size)
         return Operand(argument, value, view, tensor.dtype, converted)
+
+    def _view(self, tensor: torch.Tensor, size: int) -> View:
+        """The tensor's window on `size` elements; equal windows are one object."""
+        key = (size, tensor.shape, tensor.stride(), tensor.storage_offset())
+        view = self._views.get(key)
+        if view is None:
+            shape, offset = tuple(tensor.shape), int(tensor.storage_offset())
+            if tensor.numel() == size and offset == 0 and tensor.is_contiguous():
+                view = View(size, shape)
+            else:
+                view = View(size, shape, tensor.stride(), offset)
+            self._views[key] = view
+        return view
+
+    def _view_of_all(self, size: int) -> View:
+        """All the data in a row: what an op reads or writes when the element type is another."""
+        return self._views.setdefault(size, View(size, (size,)))
 
     def __torch_dispatch__(
         self,
@@ -152,13 +125,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        operator = _describe(func)
+        operator = describe_operator(func)
+        kwargs = kwargs or {}
         if operator.is_composite:  # under inference mode ops arrive before they are taken apart
             with self:
-                return func.decompose(*args, **(kwargs or {}))
+                return func.decompose(*args, **kwargs)
         if operator.is_view:
-            return func(*args, **(kwargs or {}))
-        kwargs = kwargs or {}
+            return func(*args, **kwargs)
+        if operator.changes_view:
+            return self._change_view(operator, func, args, kwargs)
         inputs, attributes = self._read_arguments(operator, args, kwargs)
         if operator.name == "aten._local_scalar_dense":
             return self._read_scalar(args[0], inputs[0])
@@ -166,13 +141,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._compute_known(func, args, kwargs, inputs)
         if operator.shape_only:
             inputs, args = [], (_stand_in(args[0]), *args[1:])
-        stage = max((operand.value.stage for operand in inputs), default=DEPLOY)
-        if operator.is_random:
-            stage = max(stage, NOISE)
-        module, module_type = self._stack.innermost
-        node = Node(
-            operator.name, module, module_type, stage, inputs, [], attributes, func, args, kwargs
-        )
+        stage = NOISE if operator.is_random else DEPLOY
+        for operand in inputs:
+            stage = max(stage, operand.value.stage)
+        module, kind = self._stack.innermost
+        node = Node(operator.name, module, kind, stage, inputs, [], attributes, func, args, kwargs)
         if operator.writes is None:
             result = self._run(operator, node)
             self._write_results(node, result)
@@ -183,20 +156,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
     def _read_arguments(
-        self, operator: _Operator, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self, operator: Operator, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[list[Operand], dict[str, Any]]:
         """Tensors become operands, plain values attributes, both under the operator's names."""
         inputs: list[Operand] = []
         attributes: dict[str, Any] = {}
-        named = (
-            [*zip(operator.names, args, strict=False), *kwargs.items()]
-            if kwargs
-            else zip(operator.names, args, strict=False)
-        )
-        for name, argument in named:
+        for name, argument in (*zip(operator.names, args, strict=False), *kwargs.items()):
             if isinstance(argument, torch.Tensor):
                 inputs.append(self.operand(argument, name))
-            elif isinstance(argument, bool | int | float | str):
+            elif isinstance(argument, _PLAIN):
                 attributes[name] = argument
             elif isinstance(argument, list | tuple):
                 tensors = [item for item in argument if isinstance(item, torch.Tensor)]
@@ -208,17 +176,25 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 attributes[name] = str(argument).removeprefix("torch.")
         return inputs, attributes
 
-    def _run(self, operator: _Operator, node: Node) -> Any:
+    def _change_view(
+        self, operator: Operator, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Another view of the same memory, in place: no work, unless the model itself changed."""
+        role, name = self._names.get(args[0].untyped_storage()._cdata, ("", ""))
+        if name:
+            raise InvalidModelError(
+                f"{operator.name} reshapes the {role} {name!r} in place at {user_line()}; "
+                "a trace leaves the model as it is, so use the plain form"
+            )
+        return func(*args, **kwargs)
+
+    def _run(self, operator: Operator, node: Node) -> Any:
         """The op's outputs, as shapes."""
         if operator.value_decides_shape and not _is_indexing_by_place(node):
             return self._run_by_value(operator, node)
-        if operator.shape_rule is not None:
-            result = operator.shape_rule(*node.arguments, **node.keywords)
-            if result is not None:
-                return result
-        return _run_on_meta(node.function, node.arguments, node.keywords)
+        return self._kernels.run(node.function, operator, node.arguments, node.keywords)
 
-    def _run_by_value(self, operator: _Operator, node: Node) -> Any:
+    def _run_by_value(self, operator: Operator, node: Node) -> Any:
         """The outputs of an op whose operands' values decide its shape."""
         if operator.name in _SELECT_BY_MASK:  # of the first operand only the shape matters
             args, kwargs = self._known_arguments(
@@ -230,7 +206,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 operator.name, node.arguments, node.keywords, node.inputs
             )
             result = node.function(*args, **kwargs)
-        return tree_map_only(torch.Tensor, _to_meta, result)
+        return map_tensors(to_meta, result)
 
     def _known_arguments(
         self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], operands: list[Operand]
@@ -277,21 +253,24 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _write_results(self, node: Node, result: Any) -> None:
         """Each new tensor holds a new value."""
-        known = node.stage <= SWITCH and all(operand.value.known for operand in node.inputs)
-        tiny = known and all(operand.value.tiny for operand in node.inputs)
+        known = tiny = node.stage <= SWITCH
+        for operand in node.inputs:
+            known, tiny = known and operand.value.known, tiny and operand.value.tiny
         for place, tensor in enumerate(result if isinstance(result, tuple | list) else (result,)):
-            if not isinstance(tensor, torch.Tensor) or (tensor.numel() == 0 and not node.inputs):
+            if not isinstance(tensor, torch.Tensor) or (not node.inputs and tensor.numel() == 0):
                 continue  # an empty scratch tensor, such as a batch norm's reserve
-            if tensor.untyped_storage()._cdata in self._memories:
+            memory = tensor.untyped_storage()
+            address = memory._cdata
+            if address in self._memories:
                 continue  # the op handed back what it was given
             itemsize = tensor.element_size()
-            size = tensor.untyped_storage().nbytes() // itemsize
+            size = memory.nbytes() // itemsize
             value = self._new_value(size, node.stage, node=node)
             value.known, value.tiny = known, tiny and size <= _TINY_ELEMENTS
-            self._memories[tensor.untyped_storage()._cdata] = _Memory(value, itemsize, tensor)
-            node.outputs.append(self.operand(tensor, str(place)))
+            self._memories[address] = _Memory(value, itemsize, tensor)
+            node.outputs.append(Operand(str(place), value, self._view(tensor, size), tensor.dtype))
 
-    def _overwrite(self, operator: _Operator, node: Node) -> Any:
+    def _overwrite(self, operator: Operator, node: Node) -> Any:
         """An in-place op: its target's memory holds a new value, and it returns its target."""
         node.in_place = True
         place = operator.writes or 0
@@ -347,33 +326,9 @@ def _is_indexing_by_place(node: Node) -> bool:
 _DEPENDENCE = {NOISE: f"a random draw (stage {STAGES[NOISE]})", INPUT: "the input data"}
 
 
-def _run_on_meta(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """The op's own meta kernel."""
-    args = tree_map_only(torch.Tensor, _to_meta, args)
-    kwargs = dict(tree_map_only(torch.Tensor, _to_meta, dict(kwargs)))
-    makes_tensor = any(argument.name == "device" for argument in func._schema.arguments)
-    if "device" in kwargs or (makes_tensor and not _has_tensor(args)):
-        kwargs["device"] = _META
-    if kwargs.get("generator") is not None:
-        kwargs["generator"] = None
-    if kwargs.get("pin_memory"):
-        kwargs["pin_memory"] = False
-    return func(*args, **kwargs)
-
-
 def _stand_in(tensor: torch.Tensor) -> torch.Tensor:
     """A tensor of the same shape and type that takes no memory, for ops that read only these."""
     return torch.empty((), dtype=tensor.dtype).expand(tensor.shape)
-
-
-def _has_tensor(args: tuple[Any, ...]) -> bool:
-    return any(isinstance(argument, torch.Tensor) for argument in args)
-
-
-def _to_meta(tensor: torch.Tensor) -> torch.Tensor:
-    if tensor.device == _META:
-        return tensor
-    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
 
 
 def user_line(error: BaseException | None = None, *, short: bool = False) -> str:
@@ -381,10 +336,14 @@ def user_line(error: BaseException | None = None, *, short: bool = False) -> str
 
     Short, it names the file alone, so that a graph is the same wherever it was traced.
     """
-    frames = traceback.extract_tb(error.__traceback__) if error else traceback.extract_stack()
-    for frame in reversed(frames):
-        place = frame.filename.replace("\\", "/")
-        if "/torch/" not in place and "/smartsim/trace/" not in place and "<" not in place:
-            name = place.rpartition("/")[2] if short else frame.filename
-            return f"{name}:{frame.lineno} ({(frame.line or '').strip()})"
+    if error is None:
+        frames = traceback.walk_stack(sys._getframe(1))
+    else:
+        frames = reversed(list(traceback.walk_tb(error.__traceback__)))
+    for frame, number in frames:
+        module, file = str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename
+        ours = module == "torch" or module.startswith(("torch.", "smartsim.trace."))
+        if not ours and "<" not in file:
+            name = Path(file).name if short else file
+            return f"{name}:{number} ({linecache.getline(file, number, frame.f_globals).strip()})"
     return "an unknown line"
