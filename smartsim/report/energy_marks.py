@@ -85,7 +85,10 @@ def select_curve(rows: pd.DataFrame, method: str, kind: str) -> pd.DataFrame:
 
 
 def draw_curve(ax: Axes, rows: pd.DataFrame, column: str, look: Look, kind: str, name: str) -> None:
-    """Solid between published points, dashed beyond them, a marker on each published one."""
+    """Solid between published points, dashed beyond them, a marker on each published one.
+
+    Labels begin with an underscore, which keeps them out of the legend.
+    """
     points = list(zip(rows["bits"], rows[column], rows["basis"], strict=True))
     for style, run in _runs(points):
         ax.plot(
@@ -95,7 +98,7 @@ def draw_curve(ax: Axes, rows: pd.DataFrame, column: str, look: Look, kind: str,
             linewidth=look.width,
             linestyle="-" if style == "solid" else _DASHES,
             zorder=2,
-            gid=f"{name}/{kind}/{style}",
+            label=f"_{name}/{kind}/{style}",
         )
     published = rows[rows["basis"] == "published"]
     ax.plot(
@@ -108,7 +111,7 @@ def draw_curve(ax: Axes, rows: pd.DataFrame, column: str, look: Look, kind: str,
         markeredgecolor=look.color,
         markeredgewidth=1.3,
         zorder=3,
-        gid=f"{name}/{kind}/published",
+        label=f"_{name}/{kind}/published",
     )
 
 
@@ -138,7 +141,7 @@ def draw_floats(ax: Axes, rows: pd.DataFrame, column: str, look: Look, name: str
         color=look.color,
         markeredgewidth=look.width,
         zorder=4,
-        gid=f"{name}/fp/published",
+        label=f"_{name}/fp/published",
     )
 
 

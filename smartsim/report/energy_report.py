@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +14,7 @@ from smartsim.errors import ConfigurationError, suggest_name
 from smartsim.files import write_bytes_atomically, write_text_atomically
 from smartsim.report.energy_data import EnergyVsBits, build_energy_vs_bits
 from smartsim.report.energy_figure import draw_energy_vs_bits
+from smartsim.report.energy_marks import STYLE
 from smartsim.report.energy_sections import (
     Section,
     break_even_section,
@@ -151,7 +153,8 @@ def write_energy_report(
             stream = BytesIO()
             date = {"CreationDate": None} if name == "pdf" else {"Date": None}
             metadata = None if name == "png" else date
-            figure.savefig(stream, format=name, dpi=_DOTS_PER_INCH, metadata=metadata)
+            with mpl.rc_context(STYLE):  # fonts and identifiers are chosen when a file is written
+                figure.savefig(stream, format=name, dpi=_DOTS_PER_INCH, metadata=metadata)
             write_bytes_atomically(path, stream.getvalue())
     return paths
 
