@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from smartsim.graph import STAGES, Graph, Op, ParameterSpec, Pattern, TensorSpec
-from smartsim.trace.geometry import ALL, NOTHING, Bits
+from smartsim.trace.geometry import ALL, NOTHING, Bits, View
 from smartsim.trace.recorder import Recorder
 from smartsim.trace.tape import Node, Operand, Value
 
@@ -24,7 +24,7 @@ class _Assembly:
         self.tensors: list[TensorSpec] = []
         self.patterns: list[Pattern] = []
         self._places: dict[Any, int] = {}
-        self._by_bits: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._by_bits: dict[tuple[Any, ...], int] = {}
         self._keep: list[Bits] = []
 
     def tensor(self, operand: Operand, *, keep_pattern: bool) -> int:
@@ -35,7 +35,7 @@ class _Assembly:
         if place is not None and not keep_pattern:
             return place
         bits = operand.bits
-        kept = self.pattern(value, bits, view.shape) if keep_pattern and bits is not None else None
+        kept = self.pattern(bits) if keep_pattern and bits is not None else None
         spec = TensorSpec(
             index=len(self.tensors) if place is None else place,
             value=value.index,
@@ -55,18 +55,13 @@ class _Assembly:
             self.tensors[place] = spec
         return spec.index
 
-    def pattern(self, value: Value, bits: Bits, shape: tuple[int, ...]) -> int:
-        """The place of a pattern; the same bits are kept once."""
-        base = value.bits if value.bits is not None and value.bits.size == bits.size else bits
-        return self.pattern_of(bits, base, shape)
-
-    def pattern_of(self, bits: Bits, base: Bits, shape: tuple[int, ...]) -> int:
-        """As `pattern`; `base` is the memory that tells whether bits are the same."""
-        key = (base.__array_interface__["data"][0], shape)
+    def pattern(self, bits: Bits) -> int:
+        """The place of a pattern; the same window on the same memory is kept once."""
+        key = (bits.__array_interface__["data"][0], bits.shape, bits.strides)
         if key not in self._by_bits:
             self._by_bits[key] = len(self.patterns)
-            self.patterns.append(Pattern(bits.reshape(shape)))
-            self._keep.append(base)
+            self.patterns.append(Pattern(bits))
+            self._keep.append(bits)
         return self._by_bits[key]
 
 
@@ -128,25 +123,32 @@ def _assemble_op(assembly: _Assembly, node: Node, place: int) -> Op:
 def _assemble_parameters(
     recorder: Recorder, model: torch.nn.Module, assembly: _Assembly
 ) -> list[ParameterSpec]:
-    """Every parameter and buffer once, with what this path reads of it after deployment."""
+    """Every parameter and buffer once, with what this path reads of it after deployment.
+
+    Two names of the same elements are one; different parts of one memory are several.
+    """
     leaves = {leaf.name: leaf for leaf in recorder.leaves if leaf.role in ("parameter", "buffer")}
-    seen: set[int] = set()
+    first_names: dict[int, str] = {}
+    seen: set[tuple[int, int, int]] = set()
     specs: list[ParameterSpec] = []
-    named: list[tuple[str, str, torch.Tensor]] = []
-    named += [("parameter", n, t) for n, t in model.named_parameters()]
-    named += [("buffer", n, t) for n, t in model.named_buffers()]
-    for kind, name, tensor in named:
+    kinds: tuple[tuple[Literal["parameter", "buffer"], Any], ...] = (
+        ("parameter", model.named_parameters()),
+        ("buffer", model.named_buffers()),
+    )
+    for kind, name, tensor in ((kind, *item) for kind, items in kinds for item in items):
         memory = tensor.untyped_storage()._cdata
-        if memory in seen:
+        first_names.setdefault(memory, name)
+        elements = (memory, tensor.storage_offset(), tensor.numel())
+        if elements in seen:
             continue
-        seen.add(memory)
-        active, place = _active(leaves.get(name), tensor, assembly)
+        seen.add(elements)
+        active, place = _active(leaves.get(first_names[memory]), tensor, assembly)
         specs.append(
             ParameterSpec(
                 name=name,
                 shape=tuple(tensor.shape),
                 dtype=str(tensor.dtype).removeprefix("torch."),
-                kind="parameter" if kind == "parameter" else "buffer",
+                kind=kind,
                 active=active,
                 pattern=place,
             )
@@ -163,11 +165,11 @@ def _active(
     if leaf.held is ALL and (leaf.bits is None or leaf.mask):
         return tensor.numel(), None
     held = leaf.held.flat(leaf.size)
-    base = held
     if leaf.bits is not None and not leaf.mask:
         held = held & leaf.bits
-    bits = held if held.size == tensor.numel() else held[: tensor.numel()]
+    offset = int(tensor.storage_offset())
+    bits = View(leaf.size, tuple(tensor.shape), tensor.stride(), offset).take(held)
     count = int(np.count_nonzero(bits))
-    if count == tensor.numel():
+    if count in (0, tensor.numel()):
         return count, None
-    return count, assembly.pattern_of(bits, base, tuple(tensor.shape))
+    return count, assembly.pattern(bits)
