@@ -132,10 +132,20 @@ def _put_back(memory: _Memory) -> None:
             container.clear()
             (container.extend if isinstance(container, list | deque) else container.update)(content)
     for tensor, data, requires_grad in memory.tensors:
-        if tensor.layout == torch.strided and not tensor.is_set_to(data):
+        if tensor.layout == torch.strided and not _shows_same(tensor, data):
             tensor.data = data
         if tensor.requires_grad != requires_grad:
             tensor.requires_grad_(requires_grad)
+
+
+def _shows_same(tensor: torch.Tensor, data: torch.Tensor) -> bool:
+    """Whether both are the same window on the same memory, also on the meta device."""
+    return (
+        tensor.untyped_storage()._cdata == data.untyped_storage()._cdata
+        and tensor.shape == data.shape
+        and tensor.stride() == data.stride()
+        and tensor.storage_offset() == data.storage_offset()
+    )
 
 
 def _is_same(container: Any, content: Any) -> bool:
