@@ -16,7 +16,7 @@ from smartsim.simulate.reuse import Placement
 from smartsim.simulate.sparsity import run_skipping_array
 from smartsim.simulate.systolic import ArrayActivity, run_dense_array
 
-__all__ = ["Choice", "choose_schedule", "countcount_vector_cycles", "divide_up"]
+__all__ = ["Choice", "choose_schedule", "count_vector_cycles", "divide_up"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,8 @@ class Placement:
         until: Last step that finds a result on the chip, by phase and value.
         written: Results that go to memory.
         streamed: Weights that go from the vector unit straight into the array.
+        sizes: Elements of each result.
+        weights: Results that a contraction takes as weights.
     """
 
     formats: Mapping[str, NumberFormat]
@@ -34,6 +36,8 @@ class Placement:
     until: Mapping[_Key, int]
     written: frozenset[_Key]
     streamed: frozenset[_Key]
+    sizes: Mapping[_Key, int]
+    weights: frozenset[_Key]
 
     def is_on_chip(self, step: Step, operand: Operand) -> bool:
         """Whether `step` finds the operand on the chip."""
@@ -44,6 +48,14 @@ class Placement:
         if _key(step, operand) in self.streamed:
             return "stream"
         return "chip" if self.is_on_chip(step, operand) else "dram"
+
+    def result_size(self, step: Step, operand: Operand) -> int:
+        """Elements of the result that an operand of `step` is read from; 0 for no result."""
+        return self.sizes.get(_key(step, operand), 0)
+
+    def is_weight(self, step: Step, operand: Operand) -> bool:
+        """Whether a contraction of the same phase takes the operand as its weights."""
+        return _key(step, operand) in self.weights
 
     def size_bits(self, step: Step, operand: Operand) -> int:
         """What an elementwise operand or a result takes; zeros are left out if stored so."""
@@ -112,6 +124,8 @@ def place_values(
         until=until,
         written=frozenset(written),
         streamed=frozenset(streamed),
+        sizes={_key(step, operand): operand.elements for step in steps for operand in step.writes},
+        weights=frozenset(as_weight),
     )
 
 
