@@ -6,6 +6,7 @@ large tensor costs as much as its last dimension, and "all of it" costs nothing.
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 Bits = NDArray[np.bool_]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +38,7 @@ class View:
     strides: tuple[int, ...] | None = None
     offset: int = 0
 
-    def take(self, flat: Bits) -> Bits:
+    def take(self, flat: NDArray[Scalar]) -> NDArray[Scalar]:
         """The elements of `flat` that the window shows, in the window's shape, as a view."""
         if self.strides is None:
             return flat.reshape(self.shape)
@@ -48,13 +50,23 @@ class View:
         """Write `bits`, of the window's shape, where it lies; what it shows twice is ORed."""
         if self.strides is None:
             flat.reshape(self.shape)[...] = bits
-        elif any(s == 0 and n > 1 for s, n in zip(self.strides, self.shape, strict=True)):
-            axes = tuple(i for i, s in enumerate(self.strides) if s == 0)
-            once = tuple(1 if i in axes else n for i, n in enumerate(self.shape))
-            narrow = View(self.size, once, self.strides, self.offset)
-            narrow.put(flat, np.asarray(bits.any(axis=axes, keepdims=True)))
+        elif self.is_overlapping:
+            places = self.take(np.arange(self.size))
+            flat[places] = False
+            flat[places[bits]] = True
         else:
             self.take(flat)[...] = bits
+
+    @property
+    def is_overlapping(self) -> bool:
+        """Whether two places of the window may show the same element."""
+        reach = 0
+        dims = zip(self.strides or (), self.shape, strict=False)
+        for stride, size in sorted((stride, size) for stride, size in dims if size > 1):
+            if stride <= reach:
+                return True
+            reach += stride * (size - 1)
+        return False
 
     @property
     def is_whole(self) -> bool:
