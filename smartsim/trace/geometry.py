@@ -17,6 +17,7 @@ __all__ = [
     "Bits",
     "Need",
     "View",
+    "is_same_memory",
     "join_needs",
     "need_of_view",
     "need_within_view",
@@ -91,11 +92,20 @@ ALL = Need(np.ones(1, dtype=np.bool_))
 NOTHING = Need(np.zeros(1, dtype=np.bool_))
 
 
+def is_same_memory(first: Bits, second: Bits) -> bool:
+    """Whether both are the same window on the same memory: far cheaper than to compare them."""
+    return first is second or (
+        first.shape == second.shape
+        and first.strides == second.strides
+        and first.__array_interface__["data"] == second.__array_interface__["data"]
+    )
+
+
 def join_needs(first: Need, second: Need, size: int) -> Need:
     """What either needs."""
     if first is second or second is NOTHING or first is ALL:
         return first
-    if first is NOTHING or second is ALL:
+    if first is NOTHING or second is ALL or is_same_memory(first.period, second.period):
         return second
     short, long = sorted((first.period, second.period), key=len)
     if len(long) % len(short):
@@ -133,6 +143,8 @@ def need_within_view(view: View, bits: Bits) -> Need:
         return need_of_view(view)
     if not bits.any():
         return NOTHING
+    if view.is_whole and bits.flags.c_contiguous and bits.size == view.size:
+        return Need(bits.reshape(-1))
     flat = np.zeros(view.size, dtype=np.bool_)
     view.put(flat, np.broadcast_to(bits, view.shape))
     return Need(flat)

@@ -29,10 +29,16 @@ def find_mask(operand: Operand) -> bool:
     return value.mask
 
 
+def _starts_as_mask(leaf: torch.Tensor) -> bool:
+    """Whether the first element of its memory is 0 or 1; of an ordinary weight's it is not."""
+    with _disable_current_modes():
+        return leaf.as_strided((), (), 0).item() in (0, 1)
+
+
 def _may_be_mask(value: Value) -> bool:
     """Leaves may; what the forward computes may only where it follows from masks alone."""
     if value.node is None:
-        return value.role != "condition"
+        return value.role != "condition" and value.leaf is not None and _starts_as_mask(value.leaf)
     if value.node.outputs[0].dtype == torch.bool:
         return True
     return bool(value.node.inputs) and all(

@@ -51,9 +51,7 @@ def _write_bits(node: Node, bits: Bits | None) -> None:
     value, before = output.value, output.value.previous
     if output.view.is_whole or before is None:
         if bits is not None and not bits.all():
-            flat = np.zeros(value.size, dtype=np.bool_)
-            output.view.put(flat, bits)
-            value.bits = bits.reshape(-1) if _is_flat(output, bits) else flat
+            value.bits = _flatten(output, bits)
         return
     if bits is None and before.bits is None:
         return
@@ -62,8 +60,13 @@ def _write_bits(node: Node, bits: Bits | None) -> None:
     value.bits = None if flat.all() else flat
 
 
-def _is_flat(output: Operand, bits: Bits) -> bool:
-    return output.view.is_whole and bits.flags.c_contiguous
+def _flatten(output: Operand, bits: Bits) -> Bits:
+    """The memory behind `output`, from what its window shows; shared with `bits` where it can."""
+    if output.view.is_whole and bits.flags.c_contiguous:
+        return bits.reshape(-1)
+    flat = np.zeros(output.value.size, dtype=np.bool_)
+    output.view.put(flat, bits)
+    return flat
 
 
 def propagate_needs(nodes: Sequence[Node], outputs: Iterable[Operand]) -> None:

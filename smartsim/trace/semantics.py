@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smartsim.graph import Work
-from smartsim.trace.geometry import Bits
+from smartsim.trace.geometry import Bits, is_same_memory
 from smartsim.trace.known import find_mask, is_scalar_zero, source_map
 from smartsim.trace.tape import Node, narrow
 
@@ -51,7 +51,7 @@ def _combine(first: Bits | None, second: Bits | None) -> Bits | None:
     """Both must hold; None holds everywhere."""
     if first is None or second is None:
         return second if first is None else first
-    return first & second
+    return first if is_same_memory(first, second) else first & second
 
 
 def _sites(node: Node, *conditions: Bits | None) -> Work | None:

@@ -119,6 +119,8 @@ def narrow(bits: Bits | None, operand: Operand) -> Bits | None:
     """What an operand that was broadcast must deliver: wherever any of its copies is asked for."""
     if bits is None:
         return None
+    if all(n == 1 for n in operand.shape):
+        return np.full(operand.shape, bits.any())
     lead = bits.ndim - len(operand.shape)
     bits = np.asarray(bits.any(axis=tuple(range(lead)))) if lead else bits
     axes = tuple(i for i, n in enumerate(operand.shape) if n == 1 and bits.shape[i] != 1)
