@@ -86,8 +86,10 @@ class ScalarMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args, kwargs = tree_map(substitute, (args, kwargs or {}))
         result = func(*args, **kwargs)
         results = tuple(t for t in tree_flatten(result)[0] if isinstance(t, torch.Tensor))
-        if _name(func) == "aten._local_scalar_dense":
-            self._check_control_flow(args[0])
+        if not results:  # a Python number or truth, such as `.item()` gives
+            for leaf in tree_flatten(originals)[0]:
+                if isinstance(leaf, torch.Tensor):
+                    self._check_control_flow(leaf)
         elif torch.Tag.inplace_view not in func.tags and (
             written or not all(self._memory.knows(t) for t in results)
         ):

@@ -69,13 +69,14 @@ def _convolution_terms(call: Call) -> Iterator[tuple[_Place, list[_Term]]]:
     data, weight = call["input"].scalars, call["weight"].scalars
     outputs, group_inputs, *kernel = weight.shape
     group_outputs = outputs // call.arguments["groups"]
+    steps = _steps(call)
     for n, output, *place in np.ndindex(*call.results[0].shape):
         first = output // group_outputs * group_inputs
         products: list[_Term] = []
         for channel, *tap in np.ndindex(group_inputs, *kernel):
             at = tuple(
                 p * stride - padding + k * dilation
-                for p, k, stride, padding, dilation in zip(place, tap, *_steps(call), strict=True)
+                for p, k, stride, padding, dilation in zip(place, tap, *steps, strict=True)
             )
             inside = all(0 <= i < size for i, size in zip(at, data.shape[2:], strict=True))
             products.append(
@@ -90,6 +91,7 @@ def _transposed_terms(call: Call) -> Iterator[tuple[_Place, list[_Term]]]:
     shape = tuple(call.results[0].shape)
     _, group_outputs, *kernel = weight.shape
     group_inputs = data.shape[1] // call.arguments["groups"]
+    steps = _steps(call)
     terms: dict[_Place, list[_Term]] = {place: [] for place in np.ndindex(*shape)}
     cropped = 0
     for n, channel, *place in np.ndindex(*data.shape):
@@ -97,7 +99,7 @@ def _transposed_terms(call: Call) -> Iterator[tuple[_Place, list[_Term]]]:
         for output, *tap in np.ndindex(group_outputs, *kernel):
             at = tuple(
                 p * stride - padding + k * dilation
-                for p, k, stride, padding, dilation in zip(place, tap, *_steps(call), strict=True)
+                for p, k, stride, padding, dilation in zip(place, tap, *steps, strict=True)
             )
             if all(0 <= i < size for i, size in zip(at, shape[2:], strict=True)):
                 terms[n, first + output, *at].append(
