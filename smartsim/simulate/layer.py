@@ -16,7 +16,20 @@ from smartsim.simulate.reuse import Placement
 from smartsim.simulate.sparsity import run_skipping_array
 from smartsim.simulate.systolic import ArrayActivity, run_dense_array
 
-__all__ = ["Choice", "choose_schedule", "count_vector_cycles", "divide_up"]
+__all__ = ["Beside", "Choice", "choose_schedule", "count_vector_cycles", "divide_up"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What a step does besides its product.
+
+    Attributes:
+        traffic_bits: Bits to and from memory.
+        cycles: Cycles of the vector unit, or of a port if it is busier.
+    """
+
+    traffic_bits: int
+    cycles: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +43,11 @@ class Choice:
     spilled_bits: int
     onchip_cycles: int
 
-    def cycles(self, bandwidth: float) -> tuple[int, int]:
-        """What the product alone would take, and its traffic: the smaller pair is better."""
+    def cost(self, beside: Beside, bandwidth: float) -> tuple[int, int]:
+        """What the step takes, and its traffic: the smaller pair is better."""
         traffic = self.input_fetch_bits + self.weight_fetch_bits + self.spilled_bits
-        waits = (int(self.activity.cycles), self.onchip_cycles, divide_up(traffic, bandwidth))
-        return max(waits), traffic
+        waits = divide_up(traffic + beside.traffic_bits, bandwidth)
+        return max(int(self.activity.cycles), self.onchip_cycles, beside.cycles, waits), traffic
 
 
 def choose_schedule(
@@ -43,6 +56,7 @@ def choose_schedule(
     number_format: NumberFormat,
     accelerator: Accelerator,
     placements: Placement,
+    beside: Beside,
 ) -> Choice:
     """The schedule that takes the fewest cycles; of equals, the least traffic."""
     layer = _describe_bits(contraction, step, number_format, placements)
@@ -73,7 +87,7 @@ def choose_schedule(
                 spilled_bits=whole if streams else 0,
                 onchip_cycles=_port_cycles(activity, number_format, accelerator),
             )
-            if best is None or choice.cycles(bandwidth) < best.cycles(bandwidth):
+            if best is None or choice.cost(beside, bandwidth) < best.cost(beside, bandwidth):
                 best = choice
     assert best is not None
     return best

@@ -39,7 +39,7 @@ class Step:
         layer: Qualified module name of its first op.
         ops: Operators that it performs.
         stage: How often it runs.
-        contractions: Products on the array, one after the other.
+        contractions: The product on the array, if there is one.
         actions: Work of the vector unit.
         reads: Tensors that are fetched besides the contractions' operands.
         writes: Tensors that somebody after this step reads, or the model returns.
@@ -95,7 +95,9 @@ def lower_graph(graph: Graph, *, skip_zeros: bool = False) -> tuple[Step, ...]:
         else:
             groups.append([op])
             open_group[op.stage] = groups[-1]
-    steps = [_make_step(graph, group, convention, readers) for group in groups]
+    steps = [
+        step for group in groups for step in _split(_make_step(graph, group, convention, readers))
+    ]
     steps += _prepared_steps(graph, convention)
     steps.sort(key=lambda step: step.stage != "switch")
     return tuple(replace(step, index=place) for place, step in enumerate(steps))
@@ -159,6 +161,16 @@ def _make_step(
         outputs=sum(operand.elements for operand in writes),
         returned=frozenset(o.value for o in writes if -1 in readers.get(o.value, frozenset())),
     )
+
+
+def _split(step: Step) -> tuple[Step, ...]:
+    """One product a step: attention's scores and what is made of them, then the weighted values."""
+    if len(step.contractions) < 2:
+        return (step,)
+    first, *rest = step.contractions
+    scores = replace(step, contractions=(first,), writes=(), outputs=0, returned=frozenset())
+    last = replace(step, contractions=tuple(rest), actions={}, reads=())
+    return scores, last
 
 
 def _narrow(read: Operand, writes: tuple[Operand, ...]) -> Operand:

@@ -16,7 +16,7 @@ from smartsim.cost import NumberFormat, PrecisionPlan, Table, uniform_plan
 from smartsim.graph import Graph
 from smartsim.simulate.accelerators import Accelerator
 from smartsim.simulate.check import check_run
-from smartsim.simulate.layer import choose_schedule, count_vector_cycles, divide_up
+from smartsim.simulate.layer import Beside, choose_schedule, count_vector_cycles, divide_up
 from smartsim.simulate.lowering import Step, lower_graph
 from smartsim.simulate.pricing import MachinePrices, price_machine
 from smartsim.simulate.reuse import Placement, place_values
@@ -103,22 +103,22 @@ def _run_step(
     prices: Mapping[str, MachinePrices],
     unpriced: dict[tuple[str, str], int],
 ) -> StepRun:
+    fetched = sum(placements.read_bits(step, operand) for operand in step.reads)
+    written = sum(placements.write_bits(step, operand) for operand in step.writes)
+    touched = sum(placements.size_bits(step, operand) for operand in step.reads)
+    vector_cycles = count_vector_cycles(step.actions, accelerator)
+    port_cycles = max(
+        divide_up(touched, accelerator.input_buffer.width_bits),
+        divide_up(step.outputs * number_format.bits, accelerator.output_buffer.width_bits),
+    )
+    beside = Beside(traffic_bits=fetched + written, cycles=max(vector_cycles, port_cycles))
     choices = [
-        choose_schedule(contraction, step, number_format, accelerator, placements)
+        choose_schedule(contraction, step, number_format, accelerator, placements, beside)
         for contraction in step.contractions
     ]
-    fetched = sum(placements.read_bits(step, operand) for operand in step.reads)
     inputs = fetched + sum(choice.input_fetch_bits for choice in choices)
     weights = sum(choice.weight_fetch_bits for choice in choices)
-    writes = sum(placements.write_bits(step, operand) for operand in step.writes)
-    writes += sum(choice.spilled_bits for choice in choices)
-    touched = sum(placements.size_bits(step, operand) for operand in step.reads)
-    outputs_bits = step.outputs * number_format.bits
-    ports = [
-        sum(choice.onchip_cycles for choice in choices),
-        divide_up(touched, accelerator.input_buffer.width_bits),
-        divide_up(outputs_bits, accelerator.output_buffer.width_bits),
-    ]
+    writes = written + sum(choice.spilled_bits for choice in choices)
     bandwidth = accelerator.dram_bandwidth_bits_per_cycle
     sums = _add_activities([choice.activity for choice in choices])
     run = StepRun(
@@ -133,9 +133,9 @@ def _run_step(
         macs=sums["macs"],
         actions={str(action): number for action, number in step.actions.items()},
         array_cycles=sums["cycles"],
-        vector_cycles=count_vector_cycles(step.actions, accelerator),
-        onchip_cycles=max(ports),
-        dram_cycles=divide_up((inputs + weights + writes), bandwidth),
+        vector_cycles=vector_cycles,
+        onchip_cycles=max(port_cycles, *(choice.onchip_cycles for choice in choices), 0),
+        dram_cycles=divide_up(inputs + weights + writes, bandwidth),
         folds=sums["folds"],
         input_reads=sums["input_reads"],
         weight_reads=sums["weight_reads"],

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, fields
 from functools import partial
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +26,15 @@ from smartsim.simulate.designs import (
     DesignPrices,
     Designs,
     Results,
-    evaluate_designs,
     price_designs,
 )
+from smartsim.simulate.evaluate import evaluate_designs
 from smartsim.simulate.fronts import Front, front_of, merge_fronts
-from smartsim.simulate.systolic import DATAFLOWS, Dataflow
+from smartsim.simulate.grids import Grid
 from smartsim.simulate.tabulate import NetworkTable
 
 __all__ = [
     "COLUMNS",
-    "Grid",
     "Sweep",
     "SweepResult",
     "plan_sweep",
@@ -49,66 +47,6 @@ COLUMNS = (
     *("cycles", "energy_pj", "dram_bits", "macs", "utilization"),
 )
 """Columns of a file of points."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grid:
-    """Every combination of these is a design.
-
-    Attributes:
-        dataflows: Which operand stays in the elements.
-        rows: Rows of processing elements.
-        cols: Columns of processing elements.
-        buffer_bits: Capacity of each of the three buffers.
-        bits: Widths of weights and activations.
-    """
-
-    dataflows: tuple[Dataflow, ...]
-    rows: tuple[int, ...]
-    cols: tuple[int, ...]
-    buffer_bits: tuple[int, ...]
-    bits: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        for name, least, most in (
-            ("rows", 1, 2**20),
-            ("cols", 1, 2**20),
-            ("buffer_bits", 1, 2**50),
-            ("bits", 2, 64),
-        ):
-            values = getattr(self, name)
-            if not values:
-                raise ConfigurationError(f"a sweep needs at least one value of {name}")
-            bad = [value for value in values if not least <= value <= most]
-            if bad:
-                raise ConfigurationError(f"{name} {bad[0]} is outside {least} to {most}")
-        unknown = [name for name in self.dataflows if name not in DATAFLOWS]
-        if unknown or not self.dataflows:
-            raise ConfigurationError(
-                f"dataflow {', '.join(unknown) or 'is missing'}; possible: {', '.join(DATAFLOWS)}"
-            )
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Values of each field."""
-        return tuple(len(getattr(self, f.name)) for f in fields(self))
-
-    def __len__(self) -> int:
-        return prod(self.shape)
-
-    def designs(self, start: int, stop: int) -> Iterator[Designs]:
-        """The designs from place `start` to `stop`, one dataflow after the other."""
-        each = len(self) // len(self.dataflows)
-        for place, dataflow in enumerate(self.dataflows):
-            first, last = max(start, place * each), min(stop, (place + 1) * each)
-            if first < last:
-                places = np.unravel_index(np.arange(first, last) - place * each, self.shape[1:])
-                names = ("rows", "cols", "buffer_bits", "bits")
-                columns = {
-                    name: np.asarray(getattr(self, name), dtype=np.int64)[index]
-                    for name, index in zip(names, places, strict=True)
-                }
-                yield Designs(dataflow=dataflow, **columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
