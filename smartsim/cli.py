@@ -315,6 +315,7 @@ def energy_vs_bits(**options: Any) -> None:
         inferences_per_switch=options["inferences_per_switch"],
         ignore=options["ignore"],
         weights=_collect_method_weights(options) if options["shift_readings"] else None,
+        weights_note="weights as the models are built, not trained; noise at its mean",
     )
     click.echo(render_sections(sections, markdown=False), nl=False)
     if options["output"] is not None:

@@ -28,8 +28,8 @@ class EnergyGrid:
         layers: Every layer that any of them has.
         tables: Names of the tables.
         formats: Names of the formats.
-        energy_pj: Energies (model, layer, stage, conditional, table, format), each stage once,
-            stages in the order of `STAGES`; NaN where a table cannot price a format.
+        energy_pj: Energies (model, layer, stage, table, format), each stage once, stages in the
+            order of `STAGES`; NaN where a table cannot price a format.
         basis_pj: Energies (basis, model, stage, conditional, table, format) over all layers.
         unpriced: Acts without a price (model, stage, action, table, format).
     """
@@ -85,12 +85,13 @@ def price_counts(
     layers = tuple(dict.fromkeys(layer for c in counts.values() for layer in c.layers))
     numbers = _count_array(counts, layers)
     prices = price_actions(tables, formats, accumulator)
-    unpriced = np.einsum("mlsca,tfa->msatf", numbers, ~prices.priced)
+    unpriced = np.einsum("msa,tfa->msatf", numbers.sum(axis=(1, 3)), ~prices.priced)
     essential = [ACTIONS.index(action) for action in ESSENTIAL]
     lacking = (unpriced[:, :, essential] > 0).any(axis=(0, 1, 2))
-    rows = numbers.reshape(-1, len(ACTIONS))
+    by_stage = numbers.sum(axis=3)
     columns = prices.energy_pj.sum(axis=0).reshape(-1, len(ACTIONS)).T
-    energy = (rows @ columns).reshape(*numbers.shape[:-1], len(tables), len(formats))
+    energy = by_stage.reshape(-1, len(ACTIONS)) @ columns
+    energy = energy.reshape(*by_stage.shape[:-1], len(tables), len(formats))
     basis = np.einsum("msca,btfa->bmsctf", numbers.sum(axis=1), prices.energy_pj)
     energy[..., lacking], basis[..., lacking] = np.nan, np.nan
     return EnergyGrid(

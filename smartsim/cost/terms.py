@@ -179,9 +179,9 @@ def compare_shift_readings(
     shift = f"shift{bits}"
     return {
         f"int{bits} MACs": estimate(f"int{bits}"),
-        "one shift-add per MAC": estimate(shift),
+        "one a MAC": estimate(shift),
         f"at most {terms} terms": estimate(shift, rounded),
-        f"exact digits of int{bits}": estimate(shift, exact),
+        f"exact int{bits} digits": estimate(shift, exact),
     }
 
 

@@ -175,6 +175,7 @@ def _caption(data: EnergyVsBits) -> str:
         if data.inferences_per_switch == 1
         else f"a lam switch is spread over {data.inferences_per_switch:g} inferences"
     )
+    fpga = any("FPGA" in one.technology for one in data.tables)
     missing = ", ".join(
         f"{number / 1e6:.1f}M {action} ({where})"
         for action, (number, where) in data.unpriced.items()
@@ -185,6 +186,11 @@ def _caption(data: EnergyVsBits) -> str:
             f"accumulation {sums}; {switches}.",
             f"Panels a to c: {table.name} ({table.technology}). Arithmetic units alone: no memory, "
             "wires, control or leakage.",
-            f"Without a price, so in no curve: {missing or 'nothing'}.",
+            f"Without a price, so in no curve: {missing or 'nothing'}."
+            + (
+                " Laws between points describe silicon: read the FPGA at its points."
+                if fpga
+                else ""
+            ),
         )
     )

@@ -1,5 +1,6 @@
 """What `smartsim energy` does: a counts file, a table, a plan -> energies to print and to save."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +110,9 @@ def price_counts_file(
     energy = estimate_energy(
         counts, table, plan, inferences_per_switch=inferences_per_switch, memory=moved
     )
+    if memory is not None and _is_off(counts, memory):
+        off = "memory is off under convention paper; ask for a level with --memory, such as dram"
+        energy = dataclasses.replace(energy, notes=(*energy.notes, off))
     formats = plan.resolve(counts.layers).values()
     shifts = [number_format for number_format in formats if number_format.kind == "shift"]
     beside: tuple[Energy, ...] = ()
@@ -139,7 +143,7 @@ def price_counts_file(
 def _memory(
     counts: Counts, table: Table, plan: PrecisionPlan, choice: MemoryChoice | None
 ) -> tuple[MemoryEnergy, ...]:
-    if choice is None or (not choice.level and counts.convention.name == "paper"):
+    if choice is None:
         return ()
     graph = load_graph(choice.graph)
     if (graph.model, graph.condition) != (counts.model, counts.condition):
@@ -147,6 +151,8 @@ def _memory(
             f"{choice.graph} is a trace of {graph.model} at {dict(graph.condition)}, the counts "
             f"are of {counts.model} at {dict(counts.condition)}; give the trace that was counted"
         )
+    if _is_off(counts, choice):
+        return ()
     if counts.convention.fold_batch_norm:
         graph = fold_batch_norm(graph)
     return estimate_memory(
@@ -157,6 +163,11 @@ def _memory(
         encoding=choice.encoding,
         arithmetic=table,
     )
+
+
+def _is_off(counts: Counts, choice: MemoryChoice) -> bool:
+    """Convention `paper` is about arithmetic: there a level must be asked for by name."""
+    return not choice.level and counts.convention.name == "paper"
 
 
 def load_weights(path: Path, counts: Counts) -> dict[str, NDArray[np.float64]]:

@@ -53,6 +53,7 @@ def build_energy_report(
     inferences_per_switch: float = 1,
     ignore: Iterable[str] = (),
     weights: Mapping[str, Mapping[str, NDArray[np.float64]]] | None = None,
+    weights_note: str = "",
 ) -> tuple[EnergyVsBits, tuple[Section, ...]]:
     """Price the traces of several methods at every bit width, and answer what readers ask next.
 
@@ -65,6 +66,7 @@ def build_energy_report(
         ignore: Operators to leave out of the counts.
         weights: Effective weights by method and layer at the largest lam, for shift-adds of real
             weights.
+        weights_note: What weights these are.
     """
     left_out = tuple(ignore)
     counts = {
@@ -89,7 +91,7 @@ def build_energy_report(
         and trace.label != _REFERENCE
     }
     rivals |= {
-        f"{trace.label}, frozen noise": count_actions(trace.frozen, convention, ignore=left_out)
+        f"{trace.label}, noise frozen": count_actions(trace.frozen, convention, ignore=left_out)
         for trace in traces
         if trace.frozen is not None and trace.label != _REFERENCE
     }
@@ -105,8 +107,7 @@ def build_energy_report(
             label: compare_shift_readings(last[label], table, by_layer)
             for label, by_layer in weights.items()
         }
-        remark = "mean over the nonzero weights of each layer; noise at its mean"
-        sections.append(readings_section(readings, remark))
+        sections.append(readings_section(readings, weights_note))
     sections.append(sensitivity_section())
     return data, tuple(sections)
 

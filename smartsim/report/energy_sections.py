@@ -137,15 +137,16 @@ def break_even_section(
                     quantity="conditional" if quantity == "conditional" else "total",
                 )
                 cells.append(_verdict(found))
-            what = "overhead" if quantity == "conditional" else "all arithmetic"
+            what = "overhead" if quantity == "conditional" else "all of it"
             rows.append((f"{label}, {what}", *cells))
     return Section(
         title=f"Inferences per lam switch at which a method breaks even with {name}",
         head=("", *formats),
         rows=tuple(rows),
         remarks=(
-            "never: it costs more however rarely lam moves; a number: from so many inferences a "
-            "switch on it costs no more",
+            "a number: from so many inferences a switch on it costs no more; never: it costs more "
+            "however rarely lam moves; overhead: what is there only because the model is "
+            "conditional; all of it: all arithmetic",
         ),
     )
 
@@ -153,7 +154,7 @@ def break_even_section(
 def _verdict(found: BreakEven) -> str:
     if found.inferences is None:
         return found.verdict
-    return f"{found.verdict} {found.inferences:.1f}"
+    return f"{'up to ' if found.verdict == 'up to' else ''}{found.inferences:.1f}"
 
 
 def memory_section(

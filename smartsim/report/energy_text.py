@@ -167,7 +167,7 @@ def render_table(table: Table) -> str:
     rows = [_row_cells(row, sources) for row in table.rows]
     head = ["what", unit if unit == "pJ" else "MACs", "um2", "basis", "status", "source, locator"]
     parts = ["\n".join(line for text in lines for line in _wrap(text))]
-    parts.append(_grid(rows, head, "lrrlll", widths=[None, None, None, None, None, 22]))
+    parts.append(_grid(rows, head, "lrrlll", widths=[None, None, None, None, None, 20]))
     parts.append("\n".join(_laws(table)))
     parts.append(
         "\n".join(

@@ -87,8 +87,8 @@ def test_the_three_readings_of_shift_adds_stand_side_by_side() -> None:
     per_mac = {name: energy.per_inference_pj / 400 for name, energy in readings.items()}
     shift_add = 0.024 + 0.03
     assert per_mac["int8 MACs"] == pytest.approx(0.23)
-    assert per_mac["one shift-add per MAC"] == pytest.approx(shift_add)
-    assert per_mac["exact digits of int8"] == pytest.approx(shift_add * (2 + 4 + 3 + 1) / 4)
+    assert per_mac["one a MAC"] == pytest.approx(shift_add)
+    assert per_mac["exact int8 digits"] == pytest.approx(shift_add * (2 + 4 + 3 + 1) / 4)
     # In units of the largest weight: 1 (one term); 0.669 = 1/2 + 1/8; 0.331 = 1/4 + 1/16;
     # 0.0079 = nearest to 1/64 (least power 2^-6; half of it is 0.0078): one term.
     assert per_mac["at most 2 terms"] == pytest.approx(shift_add * (1 + 2 + 2 + 1) / 4)

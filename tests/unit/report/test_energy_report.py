@@ -301,8 +301,8 @@ def test_the_break_even_section_prints_what_find_break_even_finds() -> None:
         quantity="conditional",
     )
     assert section.rows == (
-        ("OAT, overhead", f"from {found.inferences:.1f}"),
-        ("OAT, all arithmetic", "never"),
+        ("OAT, overhead", f"{found.inferences:.1f}"),
+        ("OAT, all of it", "never"),
     )
 
 
