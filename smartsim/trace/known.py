@@ -1,22 +1,19 @@
-"""Which known tensors are masks, which scalars are zero, and where moved elements come from.
+"""Which known tensors are masks, and which scalars are zero.
 
 A zero is structure when it comes from a mask (a tensor of only zeros and ones, both present), from
 zeros that the user declared, from a literal, or from a multiplication by a known scalar zero, such
 as lam = 0. A fresh weight that happens to hold 0.0 is no structure.
 """
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils._python_dispatch import _disable_current_modes
 
-from smartsim.trace.evaluate import compute, compute_arguments
+from smartsim.trace.evaluate import compute
 from smartsim.trace.tape import SWITCH, Node, Operand, Value
 
-__all__ = ["find_mask", "is_scalar_zero", "source_map", "test_leaf"]
+__all__ = ["find_mask", "is_scalar_zero", "test_leaf"]
 
 _GLANCE = 64
-_LARGEST_SOURCE_MAP = 1 << 22
 
 
 def find_mask(operand: Operand) -> bool:
@@ -80,33 +77,3 @@ def is_scalar_zero(node: Node) -> bool:
         and float(compute(operand.value)[operand.view.offset]) == 0.0
         for operand in node.inputs
     )
-
-
-def source_map(node: Node) -> NDArray[np.int64] | None:
-    """For each output element of a data movement, the input element it is; -1 for a constant.
-
-    Found by moving the elements' own numbers; None where the tensor is too large for that, or
-    where it is unknown which elements are moved.
-    """
-    first, rest = node.inputs[0], node.inputs[1:]
-    size = int(np.prod(first.shape))
-    if size > _LARGEST_SOURCE_MAP or not all(operand.value.known for operand in rest):
-        return None
-    with _disable_current_modes(), torch.no_grad():
-        numbers = torch.arange(size, dtype=torch.float64).reshape(first.shape)
-        stand_in = Operand(first.argument, _value_of(numbers), first.view, numbers.dtype)
-        stand_in.view = type(first.view)(size, first.shape)
-        args, kwargs = compute_arguments(node.arguments, node.keywords, [stand_in, *rest])
-        if node.name == "aten.constant_pad_nd":
-            args = (args[0], args[1], -1.0)
-        if node.name in ("aten.tril", "aten.triu"):
-            args = (args[0] + 1, *args[1:])
-            moved = node.function(*args, **kwargs) - 1
-        else:
-            moved = node.function(*args, **kwargs)
-        sources: NDArray[np.int64] = moved.numpy().astype(np.int64)
-        return sources
-
-
-def _value_of(content: torch.Tensor) -> Value:
-    return Value(-1, content.numel(), 0, known=True, content=content.reshape(-1))

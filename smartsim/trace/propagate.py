@@ -20,9 +20,11 @@ from smartsim.trace.tape import DEPLOY, Node, Operand, Value
 
 __all__ = ["propagate_needs", "propagate_zeros"]
 
-_MAKES_ZEROS = frozenset(
-    f"aten.{name}" for name in ("zeros", "zeros_like", "new_zeros", "zero", "fill", "full", "mul")
-) | {"aten.constant_pad_nd"}
+_MAKERS = """
+    zeros zeros_like new_zeros zero fill full full_like new_full scalar_tensor mul constant_pad_nd
+    where masked_fill scatter index_fill
+""".split()
+_MAKES_ZEROS = frozenset(f"aten.{name}" for name in _MAKERS)
 
 
 def propagate_zeros(nodes: Iterable[Node]) -> None:

@@ -18,7 +18,8 @@ import numpy as np
 
 from smartsim.graph import Work
 from smartsim.trace.geometry import Bits, is_same_memory
-from smartsim.trace.known import find_mask, is_scalar_zero, source_map
+from smartsim.trace.known import find_mask, is_scalar_zero
+from smartsim.trace.movement import CHOICES, COPIES, MOVES
 from smartsim.trace.tape import Node, narrow
 
 __all__ = ["OPAQUE", "RULES", "STATISTICS", "Reads", "Rule"]
@@ -108,18 +109,30 @@ def _live_first(node: Node, out: Bits | None) -> Work | None:
     return _sites(node, out, node.inputs[0].bits)
 
 
-def _zeros_pow(node: Node) -> Bits | None:
+def _preserving_if(keeps_zero: Callable[[Node], bool]) -> Rule:
+    """A function of one tensor that is zero-preserving or not by its settings."""
+
+    def zeros(node: Node) -> Bits | None:
+        return _zeros_first(node) if keeps_zero(node) else None
+
+    def reads(node: Node, out: Bits | None) -> Reads:
+        return _read_first(node, out) if keeps_zero(node) else _read_pointwise(node, out)
+
+    def live(node: Node, out: Bits | None) -> Work | None:
+        return _live_first(node, out) if keeps_zero(node) else _live_pointwise(node, out)
+
+    return Rule(zeros, reads, live)
+
+
+def _is_positive_power(node: Node) -> bool:
     """A positive power of zero is zero; the zeroth power is one."""
     exponent = node.attributes.get("exponent", 0)
-    return _zeros_first(node) if isinstance(exponent, int | float) and exponent > 0 else None
+    return isinstance(exponent, int | float) and exponent > 0
 
 
-def _read_pow(node: Node, out: Bits | None) -> Reads:
-    return _read_pointwise(node, out) if _zeros_pow(node) is None else _read_first(node, out)
-
-
-def _live_pow(node: Node, out: Bits | None) -> Work | None:
-    return _live_pointwise(node, out) if _zeros_pow(node) is None else _live_first(node, out)
+def _spans_zero(node: Node) -> bool:
+    """Whether the bounds of a hardtanh leave zero where it is."""
+    return bool(node.attributes.get("min_val", -1) <= 0 <= node.attributes.get("max_val", 1))
 
 
 # Sums: a sum with one known zero is a copy, of two it is zero.
@@ -214,7 +227,7 @@ def _live_sum(node: Node, out: Bits | None) -> Work | None:
     return Work(sites=int(sites), sites_in_bounds=int(sites), outputs=int(outputs))
 
 
-# Data movement: every output element is one input element, or a constant.
+# Reshapes, copies and concatenations: every output element is one input element.
 
 
 def _zeros_reshape(node: Node) -> Bits | None:
@@ -262,44 +275,16 @@ def _read_cat(node: Node, out: Bits | None) -> Reads:
     return [out[place].reshape(o.shape) if o.view.shape != (0,) else None for o, place in places]
 
 
-def _zeros_move(node: Node) -> Bits | None:
-    bits = node.inputs[0].bits
-    is_zero_pad = node.name == "aten.constant_pad_nd" and not node.attributes.get("value", 0)
-    if bits is None and not is_zero_pad:
-        return None
-    sources = source_map(node)
-    if sources is None:
-        return None
-    flat = np.ones(node.inputs[0].view.size, np.bool_) if bits is None else bits.reshape(-1)
-    return np.where(sources < 0, not is_zero_pad, flat[np.maximum(sources, 0)])
-
-
-def _read_move(node: Node, out: Bits | None) -> Reads:
-    sources = source_map(node)
-    if sources is None:
-        return _read_all(node, out)
-    read = np.zeros(node.inputs[0].shape, dtype=np.bool_)
-    wanted = sources if out is None else sources[out]
-    read.reshape(-1)[wanted[wanted >= 0]] = True
-    return [read, *(None for _ in node.inputs[1:])]
-
-
-def _zeros_where(node: Node) -> Bits | None:
-    branches = [operand.bits for operand in node.inputs[1:]]
-    if len(branches) < 2 or any(bits is None for bits in branches):
-        return None
-    merged = branches[0] | branches[1]  # type: ignore[operator]
-    return np.broadcast_to(merged, _shape(node))
-
-
 def _zeros_made(node: Node) -> Bits | None:
     """Tensors that the forward pass itself fills with a literal zero."""
     return np.zeros(_shape(node), dtype=np.bool_)
 
 
 def _zeros_fill(node: Node) -> Bits | None:
-    literal = node.attributes.get("value", node.attributes.get("fill_value", 1))
-    return _zeros_made(node) if literal == 0 and not node.inputs else None
+    literals = [
+        node.attributes[key] for key in ("value", "fill_value", "s") if key in node.attributes
+    ]
+    return _zeros_made(node) if literals == [0] and not node.inputs else None
 
 
 # Batch norm in eval mode: one scale and one shift a channel, prepared from the statistics.
@@ -327,39 +312,36 @@ def _live_batch_norm(node: Node, out: Bits | None) -> Work | None:
 OPAQUE = Rule(_dense, _read_all, _nothing_known)
 _POINTWISE = Rule(_dense, _read_pointwise, _live_pointwise)
 _ZERO_PRESERVING = Rule(_zeros_first, _read_first, _live_first)
-_MOVE = Rule(_zeros_move, _read_move, _live_pointwise, plain=False)
 
 _POINTWISE_OPS = """
     exp exp2 expm1 log log1p log2 cos erfc sigmoid softplus hardsigmoid reciprocal rsqrt eq ne
     gt ge lt le maximum minimum clamp clamp_min clamp_max logical_and logical_or logical_xor
     logical_not bitwise_and bitwise_or bitwise_xor bitwise_not rsub remainder fmod atan2 lerp
     isnan isinf log_sigmoid_forward native_dropout bernoulli rand_like randn_like normal
-    uniform randn rand add_scalar masked_fill addcdiv ones ones_like full full_like arange
-    scalar_tensor empty empty_like new_empty new_ones new_full logit mish celu
+    uniform randn rand add_scalar addcdiv ones ones_like arange empty empty_like new_empty new_ones
+    logit mish celu
 """.split()
 _ZERO_PRESERVING_OPS = """
-    relu leaky_relu hardtanh relu6 gelu silu tanh hardswish neg abs sqrt square sin sinh tan
-    asin atan erf sign trunc round floor ceil elu selu div softshrink hardshrink prelu pow
+    relu leaky_relu relu6 gelu silu tanh hardswish neg abs sqrt square sin sinh tan
+    asin atan erf sign trunc round floor ceil elu selu div softshrink hardshrink prelu
     deg2rad nan_to_num
-""".split()
-_MOVE_OPS = """
-    flip roll repeat constant_pad_nd reflection_pad1d reflection_pad2d replication_pad1d
-    replication_pad2d index_select index gather im2col pixel_shuffle pixel_unshuffle
-    channel_shuffle upsample_nearest1d upsample_nearest2d upsample_nearest3d take_along_dim
-    tril triu
 """.split()
 
 
 def _table() -> dict[str, Rule]:
     table = {f"aten.{name}": _POINTWISE for name in _POINTWISE_OPS}
     table |= {f"aten.{name}": _ZERO_PRESERVING for name in _ZERO_PRESERVING_OPS}
-    table |= {f"aten.{name}": _MOVE for name in _MOVE_OPS}
+    table |= {
+        name: Rule(*answers, _live_pointwise, plain=False)
+        for name, answers in {**MOVES, **CHOICES}.items()
+    }
+    table |= {name: Rule(*answers, _live_pointwise) for name, answers in COPIES.items()}
     table |= {
         f"aten.{name}": Rule(_zeros_add, _read_pointwise, _live_add) for name in ("add", "sub")
     }
     table |= {
         f"aten.{name}": Rule(_zeros_clone, _read_first, _live_first)
-        for name in ("clone", "_to_copy", "copy", "alias_copy", "lift_fresh_copy")
+        for name in ("clone", "_to_copy", "alias_copy", "lift_fresh_copy")
     }
     table |= {f"aten.{name}": Rule(_zeros_sum, _read_sum, _live_sum) for name in ("sum", "mean")}
     table |= {
@@ -371,13 +353,15 @@ def _table() -> dict[str, Rule]:
         for name in ("zeros", "zeros_like", "new_zeros", "zero")
     }
     table |= {
-        "aten.pow": Rule(_zeros_pow, _read_pow, _live_pow),
+        f"aten.{name}": Rule(_zeros_fill, _read_pointwise, _live_pointwise)
+        for name in ("fill", "full", "full_like", "new_full", "scalar_tensor")
+    }
+    table |= {
+        "aten.hardtanh": _preserving_if(_spans_zero),
+        "aten.pow": _preserving_if(_is_positive_power),
         "aten.mul": Rule(_zeros_mul, _read_mul, _live_mul),
         "aten.cat": Rule(_zeros_cat, _read_cat, _live_pointwise),
         "aten.stack": Rule(_zeros_cat, _read_cat, _live_pointwise),
-        "aten.where": Rule(_zeros_where, _read_pointwise, _live_pointwise),
-        "aten.fill": Rule(_zeros_fill, _read_pointwise, _live_pointwise),
-        "aten.full": Rule(_zeros_fill, _read_pointwise, _live_pointwise),
         "aten.native_batch_norm": Rule(_dense, _read_batch_norm, _live_batch_norm),
     }
     return table
