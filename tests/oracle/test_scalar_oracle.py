@@ -306,6 +306,8 @@ def test_control_flow_on_data_is_refused() -> None:
     [
         lambda m, w: torch.where(m.mask, w, torch.zeros_like(w)),
         lambda m, w: torch.where(m.mask, w, w * 0),
+        lambda m, w: torch.where(m.mask, w, 0.0),
+        lambda m, w: w.masked_fill(m.others, 0.0),
     ],
 )
 def test_a_choice_by_a_known_mask_needs_the_chosen_element_only(
@@ -314,7 +316,10 @@ def test_a_choice_by_a_known_mask_needs_the_chosen_element_only(
     model = Compute(
         lambda m, x: functional.linear(x, choose(m, m.w.exp())),
         {"w": numbers(1, 3)},
-        {"mask": torch.tensor([[True, False, True]])},
+        {
+            "mask": torch.tensor([[True, False, True]]),
+            "others": torch.tensor([[False, True, False]]),
+        },
     )
     assert tally(count(model, numbers(1, 3)), "action") == {"exp": 2, "mac": 2}
 

@@ -117,7 +117,8 @@ class LayerBuilder:
         """A mask on channels or on every activation."""
         mask = self._draw(self._masks(tuple(x.shape[1:]))).unsqueeze(0)
         return layers.Masked(
-            mask, kind=self._draw(st.sampled_from(["buffer", "complement", "score"]))
+            mask,
+            kind=self._draw(st.sampled_from(["buffer", "complement", "score", "where", "fill"])),
         )
 
     def activation(self, x: Tensor) -> nn.Module:

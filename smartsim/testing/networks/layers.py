@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 Noise = Literal["none", "fresh", "frozen"]
-MaskKind = Literal["buffer", "complement", "score"]
+MaskKind = Literal["buffer", "complement", "score", "where", "fill"]
 
 
 class Network(nn.Module):
@@ -190,7 +190,7 @@ class Twice(nn.Module):
 
 
 class Masked(nn.Module):
-    """Activations times a mask: a buffer, its complement, or scores above a threshold."""
+    """Activations under a mask: a product with it or its complement, or a choice by it."""
 
     def __init__(self, mask: Tensor, *, kind: MaskKind) -> None:
         super().__init__()
@@ -207,6 +207,10 @@ class Masked(nn.Module):
                 return x * (~self.mask if self.mask.dtype == torch.bool else 1 - self.mask)
             case "score":
                 return x * (self.mask.to(x.dtype) > 0.5)
+            case "where":
+                return torch.where(self.mask > 0, x, 0.0)
+            case "fill":
+                return x.masked_fill(self.mask == 0, 0.0)
             case _:
                 assert_never(self.kind)
 

@@ -30,9 +30,9 @@ def _execute_zeros(call: Call) -> ScalarArray:
     return np.full(tuple(call.results[0].shape), call.zero(), dtype=object)
 
 
-@scalar_rule("aten.full", "aten.full_like", "aten.new_full", reads=())
+@scalar_rule("aten.full", "aten.full_like", "aten.new_full", "aten.scalar_tensor", reads=())
 def _execute_full(call: Call) -> ScalarArray:
-    value = float(call.arguments["fill_value"])
+    value = float(call.arguments["s" if call.site.op == "aten.scalar_tensor" else "fill_value"])
     scalar = call.zero() if value == 0 else Scalar(value)
     return np.full(tuple(call.results[0].shape), scalar, dtype=object)
 
@@ -49,7 +49,6 @@ def _execute_full(call: Call) -> ScalarArray:
     "aten.new_ones",
     "aten.ones",
     "aten.ones_like",
-    "aten.scalar_tensor",
     reads=(),
 )
 def _execute_constant(call: Call) -> ScalarArray:

@@ -5,12 +5,14 @@ and the scalars follow. Place 0 stands for an element that comes from nowhere, s
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils._pytree import tree_map
 
+from smartsim.errors import MissingRuleError
 from smartsim.testing.calls import Call, scalar_rule
 from smartsim.testing.memory import Operand, to_values
 from smartsim.testing.scalars import Scalar, ScalarArray, elements
@@ -20,6 +22,9 @@ __all__: list[str] = []
 _CONTROLS = ("index", "indices")
 """Arguments that say which element goes where."""
 
+_FILLERS = frozenset({"aten.constant_pad_nd", "aten.index_fill", "aten.scatter"})
+"""Operators whose constant is written in the program: a zero there is structure."""
+
 
 @scalar_rule(
     "aten.cat",
@@ -28,6 +33,11 @@ _CONTROLS = ("index", "indices")
     "aten.index_put",
     "aten.index_select",
     "aten.gather",
+    "aten.index_copy",
+    "aten.index_fill",
+    "aten.scatter",
+    "aten.take_along_dim",
+    "aten.channel_shuffle",
     "aten.slice_scatter",
     "aten.select_scatter",
     "aten.embedding",
@@ -44,11 +54,17 @@ _CONTROLS = ("index", "indices")
     "aten.replication_pad2d",
     "aten.upsample_nearest1d",
     "aten.upsample_nearest2d",
+    "aten.upsample_nearest3d",
     "aten.im2col",
     "aten.pixel_shuffle",
     "aten.pixel_unshuffle",
 )
 def _execute_move(call: Call) -> ScalarArray:
+    if call.arguments.get("accumulate") or call.arguments.get("reduce"):
+        raise MissingRuleError(
+            f"{call.site.op} in module {call.site.layer!r} adds what it moves, which has no scalar "
+            "rule; move and add in two steps"
+        )
     sources: list[Scalar] = [_filler(call)]
     arguments = {
         name: value if name in _CONTROLS else _number_places(call, name, sources)
@@ -68,7 +84,7 @@ def _execute_move(call: Call) -> ScalarArray:
 def _filler(call: Call) -> Scalar:
     """What stands at places that no element moves to."""
     value = float(call.arguments.get("value") or 0)
-    if call.site.op == "aten.constant_pad_nd" and value == 0:
+    if call.site.op in _FILLERS and value == 0:
         return call.zero()
     return Scalar(value)
 
@@ -120,7 +136,7 @@ def _execute_where(call: Call) -> ScalarArray:
 
 @scalar_rule("aten.masked_fill")
 def _execute_masked_fill(call: Call) -> ScalarArray:
-    return _choose(call, call["mask"], call["value"], call["self"])
+    return _choose(call, call["mask"], _known_number(call, call["value"]), call["self"])
 
 
 def _choose(call: Call, condition: Operand, yes: Operand, no: Operand) -> ScalarArray:
@@ -150,10 +166,15 @@ def _execute_copy(call: Call) -> ScalarArray:
 
 @scalar_rule("aten.fill", reads=("value",))
 def _execute_fill(call: Call) -> ScalarArray:
-    value = call["value"]
-    if value.is_number and value.scalars.item().value == 0:
-        return np.full(tuple(call.results[0].shape), call.zero(), dtype=object)
+    value = _known_number(call, call["value"])
     return np.broadcast_to(_cast(call, value.scalars), call.results[0].shape)
+
+
+def _known_number(call: Call, operand: Operand) -> Operand:
+    """An operand to fill with: the number 0, written in the program, is structure."""
+    if operand.is_number and operand.scalars.item().value == 0:
+        return replace(operand, scalars=np.array(call.zero(), dtype=object))
+    return operand
 
 
 def _cast(call: Call, scalars: ScalarArray) -> ScalarArray:
