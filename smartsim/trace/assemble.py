@@ -60,7 +60,7 @@ class _Assembly:
         key = (bits.__array_interface__["data"][0], bits.shape, bits.strides)
         if key not in self._by_bits:
             self._by_bits[key] = len(self.patterns)
-            self.patterns.append(Pattern(bits))
+            self.patterns.append(Pattern(bits.copy()))  # the model may draw its masks anew
             self._keep.append(bits)
         return self._by_bits[key]
 

@@ -15,7 +15,8 @@ from smartsim.trace.geometry import (
     need_within_view,
 )
 from smartsim.trace.known import find_mask
-from smartsim.trace.semantics import OPAQUE, RULES, STATISTICS, Rule
+from smartsim.trace.movement import MOVES
+from smartsim.trace.semantics import DENSE_RESULTS, OPAQUE, RULES, STATISTICS, Rule
 from smartsim.trace.tape import DEPLOY, Node, Operand, Value
 
 __all__ = ["propagate_needs", "propagate_zeros"]
@@ -27,8 +28,13 @@ _MAKERS = """
 _MAKES_ZEROS = frozenset(f"aten.{name}" for name in _MAKERS)
 
 
-def propagate_zeros(nodes: Iterable[Node]) -> None:
-    """Find which elements of each value are known to be zero, in order of execution."""
+def propagate_zeros(nodes: Iterable[Node]) -> tuple[str, ...]:
+    """Find which elements of each value are known to be zero, in order of execution.
+
+    Returns:
+        A sentence for each operator through which zeros could not be followed.
+    """
+    lost: dict[str, str] = {}
     for node in nodes:
         if node.name != "aten.native_batch_norm":  # its vectors of ones and zeros are no masks
             for operand in node.inputs:
@@ -38,7 +44,23 @@ def propagate_zeros(nodes: Iterable[Node]) -> None:
         bits = None
         if knows_something or node.name in _MAKES_ZEROS:
             bits = _rule(node).zeros(node)
+        if knows_something and bits is None and _loses_zeros(node):
+            lost.setdefault(node.name, node.module)
         _write_bits(node, bits)
+    return tuple(
+        f"known zeros are not followed through {name} (first in module {module!r}): "
+        "what it makes counts as dense"
+        for name, module in lost.items()
+    )
+
+
+def _loses_zeros(node: Node) -> bool:
+    """Whether zeros went into an op of which it is not known what becomes of them."""
+    is_opaque = _rule(node) is OPAQUE and node.name not in STATISTICS | DENSE_RESULTS
+    if not is_opaque and node.name not in MOVES:
+        return False
+    bits = [o.value.bits for o in node.inputs if o.argument not in ("index", "indices")]
+    return any(known is not None and not known.all() for known in bits)
 
 
 def _rule(node: Node) -> Rule:

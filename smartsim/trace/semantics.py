@@ -22,7 +22,7 @@ from smartsim.trace.known import find_mask, is_scalar_zero
 from smartsim.trace.movement import CHOICES, COPIES, MOVES
 from smartsim.trace.tape import Node, narrow
 
-__all__ = ["OPAQUE", "RULES", "STATISTICS", "Reads", "Rule"]
+__all__ = ["DENSE_RESULTS", "OPAQUE", "RULES", "STATISTICS", "Reads", "Rule"]
 
 Reads = list[Bits | None]
 
@@ -382,3 +382,11 @@ _STATISTICS_OPS = """
 
 STATISTICS = frozenset(f"aten.{name}" for name in _STATISTICS_OPS)
 """Reductions: when they run at deployment, the device stores their result, not what they read."""
+
+_DENSE_RESULTS_OPS = """
+    native_layer_norm native_group_norm _fused_rms_norm _softmax _safe_softmax _log_softmax
+    _scaled_dot_product_fused_attention_overrideable equal sort topk argsort nonzero any all
+""".split()
+
+DENSE_RESULTS = frozenset(f"aten.{name}" for name in _DENSE_RESULTS_OPS)
+"""Ops without a rule whose results are dense, or no data, whatever the zeros of their operands."""

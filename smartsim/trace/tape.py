@@ -6,7 +6,7 @@ why views need no rule of their own anywhere in this room.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -105,7 +105,6 @@ class Node:
     target_dropped: bool = False
     gating: bool = False
     live: Work | None = None
-    notes: list[str] = field(default_factory=list)
 
     def operand(self, argument: str) -> Operand | None:
         """The first input under the operator's own name `argument`."""

@@ -75,7 +75,7 @@ def trace_model(
     with record_forward(model, inputs, settings) as (recorder, outputs):
         for leaf in recorder.leaves:
             test_leaf(leaf, zeros_declared=leaf.name in declared)
-        propagate_zeros(recorder.nodes)
+        recorder.notes |= dict.fromkeys(propagate_zeros(recorder.nodes))
         propagate_needs(recorder.nodes, outputs)
         return assemble_graph(
             recorder, model, outputs, condition=settings, name=name or type(model).__name__
