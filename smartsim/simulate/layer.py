@@ -63,32 +63,26 @@ def choose_schedule(
     spaces = (accelerator.input_buffer.usable_bits, accelerator.weight_buffer.usable_bits)
     array = (accelerator.rows, accelerator.cols)
     bandwidth = accelerator.dram_bandwidth_bits_per_cycle
+    here = placements.is_on_chip(step, contraction.input)
+    source = placements.weight_source(step, contraction.weight)
+    whole = int(layer.weight_bits) * contraction.repeats
     best: Choice | None = None
-    for schedule in list_schedules(
-        layer,
-        accelerator.dataflow,
-        *spaces,
-        accelerator.accumulator_words,
-        window=accelerator.zeros.window,
-    ):
+    for skips, schedule in _list_modes(contraction, layer, accelerator):
         inputs, weights, once = count_fetches(
             layer, schedule, accelerator.dataflow, *array, *spaces
         )
-        input_here = placements.is_on_chip(step, contraction.input)
-        source = placements.weight_source(step, contraction.weight)
-        whole = int(layer.weight_bits) * contraction.repeats
         streams = source == "stream" and not once
-        for name, activity in _run_modes(contraction, schedule, accelerator, number_format.terms):
-            choice = Choice(
-                schedule=name,
-                activity=activity,
-                input_fetch_bits=0 if input_here else int(inputs),
-                weight_fetch_bits=int(weights) if source == "dram" or streams else 0,
-                spilled_bits=whole if streams else 0,
-                onchip_cycles=_port_cycles(activity, number_format, accelerator),
-            )
-            if best is None or choice.cost(beside, bandwidth) < best.cost(beside, bandwidth):
-                best = choice
+        activity = _run_array(contraction, schedule, accelerator, number_format.terms, skips)
+        choice = Choice(
+            schedule=schedule.name + ("" if skips == accelerator.zeros.skips else ", dense"),
+            activity=activity,
+            input_fetch_bits=0 if here else int(inputs),
+            weight_fetch_bits=int(weights) if source == "dram" or streams else 0,
+            spilled_bits=whole if streams else 0,
+            onchip_cycles=_port_cycles(activity, number_format, accelerator),
+        )
+        if best is None or choice.cost(beside, bandwidth) < best.cost(beside, bandwidth):
+            best = choice
     assert best is not None
     return best
 
@@ -113,12 +107,28 @@ def _describe_bits(
     return LayerBits(**{name: np.asarray(n, dtype=np.int64) for name, n in numbers.items()})
 
 
-def _run_modes(
-    contraction: Contraction, schedule: Schedule, accelerator: Accelerator, beats: int
-) -> Iterator[tuple[str, ArrayActivity]]:
-    """The array at work; one that skips can also work through a layer as if it did not."""
+def _list_modes(
+    contraction: Contraction, layer: LayerBits, accelerator: Accelerator
+) -> Iterator[tuple[bool, Schedule]]:
+    """Schedules with zeros skipped, and, since an array that skips need not, without."""
+    for skips in (True, False):
+        if skips and not (accelerator.zeros.skips and contraction.mask is not None):
+            continue
+        for schedule in list_schedules(
+            layer,
+            accelerator.dataflow,
+            accelerator.input_buffer.usable_bits,
+            accelerator.weight_buffer.usable_bits,
+            accelerator.accumulator_words,
+            window=accelerator.zeros.window if skips else 1,
+        ):
+            yield skips, schedule
+
+
+def _run_array(
+    contraction: Contraction, schedule: Schedule, accelerator: Accelerator, beats: int, skips: bool
+) -> ArrayActivity:
     c, machine = contraction, accelerator
-    skips = machine.zeros.skips and c.mask is not None
     if skips and c.mask is not None:
         activity = run_skipping_array(
             c.m,
@@ -133,23 +143,20 @@ def _run_modes(
             stream_chunk=_plain(schedule.stream_chunk),
             cycles_per_product=beats,
         )
-        yield schedule.name, _repeat(activity, c.repeats // c.mask.shape[0])
-    yield (
-        f"{schedule.name}, dense" if skips else schedule.name,
-        run_dense_array(
-            c.m,
-            c.k,
-            c.n,
-            machine.rows,
-            machine.cols,
-            dataflow=machine.dataflow,
-            repeats=c.repeats,
-            row_chunk=schedule.row_chunk,
-            col_chunk=schedule.col_chunk,
-            stream_chunk=schedule.stream_chunk,
-            live_macs=None if machine.zeros.kind == "none" else c.live_products,
-            cycles_per_product=beats,
-        ),
+        return _repeat(activity, c.repeats // c.mask.shape[0])
+    return run_dense_array(
+        c.m,
+        c.k,
+        c.n,
+        machine.rows,
+        machine.cols,
+        dataflow=machine.dataflow,
+        repeats=c.repeats,
+        row_chunk=schedule.row_chunk,
+        col_chunk=schedule.col_chunk,
+        stream_chunk=schedule.stream_chunk,
+        live_macs=None if machine.zeros.kind == "none" else c.live_products,
+        cycles_per_product=beats,
     )
 
 
