@@ -7,10 +7,10 @@ import numpy as np
 
 from smartsim.counts.conventions import Convention, get_convention
 from smartsim.counts.passes import fold_batch_norm, fuse_multiply_add
-from smartsim.counts.records import Action, Count, Counts, ParameterCounts
+from smartsim.counts.records import ACTIONS, Action, Count, Counts, ParameterCounts
 from smartsim.counts.rules import RULES, Actions, Cost, Facts
 from smartsim.counts.work import MATMULS, Shapes, dense_work, describe_shapes
-from smartsim.errors import MissingRuleError
+from smartsim.errors import ConfigurationError, MissingRuleError, suggest_name
 from smartsim.graph import STAGES, Graph, Op, ParameterSpec, Stage
 
 __all__ = ["UNNOISED_LAYER", "count_actions", "count_parameters"]
@@ -37,11 +37,17 @@ def count_actions(
 
     Raises:
         MissingRuleError: If an op has no counting rule and is not in `ignore`.
-        ConfigurationError: If the convention is unknown.
+        ConfigurationError: If the convention is unknown or needs densities that the graph lacks,
+            or a rule fails on an op.
     """
     choices = get_convention(convention) if isinstance(convention, str) else convention
     left_out = frozenset(ignore)
     whole = graph
+    if choices.skip_activation_zeros and all(op.input_density is None for op in graph.ops):
+        raise ConfigurationError(
+            f"convention {choices.name!r} skips zeros of activations, but graph {graph.model!r} "
+            "holds no measured densities; attach them with smartsim.trace.measure_density"
+        )
     if choices.fold_batch_norm:
         graph = fold_batch_norm(graph)
     if choices.fuse_multiply_add:
@@ -100,11 +106,34 @@ def _cost(op: Op, shapes: Shapes, convention: Convention) -> Cost:
     if rule is None:
         raise MissingRuleError(_explain_missing(op, shapes))
     skips = op.name == "smartsim.fold_batch_norm" or convention.skip_zeros
-    work = op.live if skips and op.live is not None else dense_work(shapes)
-    if work.outputs == 0 and work.sites == 0 and op.live is not None:
-        return Cost(run={})
-    sites = work.sites if convention.count_padding else work.sites_in_bounds
-    return rule(Facts(shapes=shapes, sites=sites, outputs=work.outputs))
+    try:
+        work = op.live if skips and op.live is not None else dense_work(shapes)
+        if work.outputs == 0 and work.sites == 0 and op.live is not None:
+            return Cost(run={})
+        sites = work.sites if convention.count_padding else work.sites_in_bounds
+        cost = rule(Facts(shapes=shapes, sites=sites, outputs=work.outputs))
+    except _RULE_ERRORS as error:
+        raise _explain_failure(op, shapes, error) from error
+    for action in (*cost.run, *cost.prepared):
+        if action not in _ACTIONS:
+            raise ConfigurationError(
+                f"the counting rule of {op.name} counts {action!r}, which is no action"
+                f"{suggest_name(action, ACTIONS)}"
+            )
+    return cost
+
+
+_ACTIONS = frozenset(ACTIONS)
+_RULE_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+def _explain_failure(op: Op, shapes: Shapes, error: Exception) -> ConfigurationError:
+    sizes = ", ".join(str(tensor.shape) for tensor in shapes.inputs)
+    return ConfigurationError(
+        f"the counting rule of {op.name} fails on op {op.index} in module {op.module!r} on shapes "
+        f"{sizes or 'none'} ({type(error).__name__}: {error}); the graph is damaged, or the rule "
+        "does not fit the op"
+    )
 
 
 def _explain_missing(op: Op, shapes: Shapes) -> str:

@@ -13,10 +13,12 @@ _CONTRACTIONS = frozenset(f"aten.{name}" for name in ("convolution", "mm", "addm
 def fold_batch_norm(graph: Graph) -> Graph:
     """Fold each eval-mode batch norm into the convolution or linear layer before it.
 
-    Possible where nobody else reads that layer's output and the batch norm's own tensors are
-    known at deployment. The batch norm vanishes; an op `smartsim.fold_batch_norm` at stage deploy
-    stands for scaling the stored weights once. With weight noise, weights and noise amplitudes
-    are both scaled at deployment, since the layer is linear in them.
+    Possible where nobody else reads that layer's output, the batch norm reads it as the layer wrote
+    it (so that its channels are the layer's), its own tensors are known at deployment, and the
+    layer's weight does not depend on data. The batch norm vanishes; an op
+    `smartsim.fold_batch_norm` at stage deploy stands for scaling the stored weights once. With
+    weight noise, weights and noise amplitudes are both scaled at deployment, since the layer is
+    linear in them.
     """
     producers, readers = _links(graph)
     replaced: dict[int, tuple[Op, ...]] = {}
@@ -29,7 +31,8 @@ def fold_batch_norm(graph: Graph) -> Graph:
             continue
         alone = readers.get(data.value, []) == [op.index] and not _is_output(graph, data.value)
         at_deploy = all(graph.tensors[i].stage == "deploy" for i in op.inputs[1:])
-        if alone and at_deploy:
+        weighted = _weight(graph, layer).stage != "input"
+        if alone and at_deploy and weighted and op.inputs[0] == layer.outputs[0]:
             merged = dataclasses.replace(layer, outputs=op.outputs[:1])
             replaced[layer.index] = (_fold_op(graph, layer, op), merged)
             replaced[op.index] = ()
@@ -85,6 +88,8 @@ def fuse_multiply_add(graph: Graph) -> Graph:
                 continue
             if readers.get(value, []) != [op.index] or _is_output(graph, value):
                 continue
+            if graph.tensors[op.inputs[other]].value == value:
+                continue  # the product is added to itself
             replaced[product.index] = ()
             replaced[op.index] = (_fused(product, op, other),)
             break

@@ -1,6 +1,7 @@
 """What counting leaves: how many of each action, by layer, op and stage. Knows no op."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,6 +210,8 @@ class Counts:
             )
             for item in counts.items:
                 _check_count(item)
+            if counts.parameters is not None:
+                _check_parameters(counts.parameters)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
             raise FileFormatError(f"damaged smartsim counts: {reason}") from error
@@ -264,5 +267,17 @@ def _check_count(item: Count) -> None:
         raise ValueError(f"stage {item.stage!r} is none of {', '.join(STAGES)}")
     if item.action not in ACTIONS:
         raise ValueError(f"action {item.action!r} is none of {', '.join(ACTIONS)}")
-    if isinstance(item.number, bool) or not isinstance(item.number, int | float):
+    is_number = isinstance(item.number, int | float) and not isinstance(item.number, bool)
+    if not is_number or not math.isfinite(item.number):
         raise ValueError(f"number {item.number!r} of layer {item.layer!r} is not a number")
+    for name in ("layer", "op"):
+        if not isinstance(getattr(item, name), str):
+            raise ValueError(f"{name} {getattr(item, name)!r} is not a name")
+    if not isinstance(item.conditional, bool):
+        raise ValueError(f"conditional {item.conditional!r} is neither true nor false")
+
+
+def _check_parameters(parameters: ParameterCounts) -> None:
+    for name, number in dataclasses.asdict(parameters).items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            raise ValueError(f"{name} parameters {number!r} is not a whole number")

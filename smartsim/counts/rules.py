@@ -70,7 +70,7 @@ def register_rule(*names: str) -> Callable[[Rule], Rule]:
         for name in names:
             if name in RULES:
                 raise ConfigurationError(f"operator {name} already has a counting rule")
-            RULES[name] = rule
+        RULES.update(dict.fromkeys(names, rule))
         return rule
 
     return register
