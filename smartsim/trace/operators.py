@@ -62,7 +62,7 @@ def describe_operator(function: Any) -> Operator:
     return Operator(
         name=name,
         names=names,
-        is_view=returns_alias and not writes,
+        is_view=(returns_alias and not writes) or name == "aten._unsafe_view",
         changes_view=torch.Tag.inplace_view in function.tags and name not in _CHANGES_MEMORY,
         writes=writes[0] if writes else None,
         is_random=torch.Tag.nondeterministic_seeded in function.tags,

@@ -29,17 +29,62 @@ def _same(x: Any, *_: Any, **keywords: Any) -> Any:
 
 
 def _binary(x: Any, other: Any, *_: Any, **__: Any) -> Any:
-    """Elementwise ops of two tensors; broadcasting is left to the meta kernel but for scalars."""
-    if not isinstance(x, torch.Tensor) or not x.dtype.is_floating_point or not x.is_contiguous():
+    """Elementwise ops of two tensors, where one of them has the shape of both."""
+    shape = _shape_of_two(x, other)
+    return None if shape is None or not x.dtype.is_floating_point else empty_meta(shape, x.dtype)
+
+
+def _compare(x: Any, other: Any) -> Any:
+    """Comparisons."""
+    shape = _shape_of_two(x, other)
+    return None if shape is None else empty_meta(shape, torch.bool)
+
+
+def _shape_of_two(x: Any, other: Any) -> Any:
+    if not isinstance(x, torch.Tensor) or not x.is_contiguous() or isinstance(other, complex):
         return None
-    if isinstance(other, torch.Tensor):
-        if other.dim() and (other.shape != x.shape or not other.is_contiguous()):
-            return None
-        if x.dim() == 0 or other.dtype not in (x.dtype, torch.bool):
-            return None
-    elif isinstance(other, complex):
+    if not isinstance(other, torch.Tensor):
+        return x.shape
+    if not other.is_contiguous() or other.dtype not in (x.dtype, torch.bool):
         return None
-    return empty_meta(x.shape, x.dtype)
+    if other.shape == x.shape or _fits(other.shape, x.shape):
+        return x.shape
+    return other.shape if other.dtype == x.dtype and _fits(x.shape, other.shape) else None
+
+
+def _fits(small: Any, large: Any) -> bool:
+    """Whether broadcasting to the shape `large` leaves `large` as it is."""
+    lead = len(large) - len(small)
+    return lead >= 0 and all(n in (1, m) for n, m in zip(small, large[lead:], strict=True))
+
+
+def _reduce(x: Any, dims: Any = None, keepdim: bool = False, **keywords: Any) -> Any:
+    """Reductions that keep the type, over the given dimensions or all of them."""
+    if keywords.get("dtype") is not None or not x.dtype.is_floating_point:
+        return None
+    rank = x.dim()
+    gone = {d % rank for d in dims} if dims and rank else set(range(rank))
+    sizes = enumerate(x.shape)
+    if keepdim:
+        return empty_meta([1 if axis in gone else n for axis, n in sizes], x.dtype)
+    return empty_meta([n for axis, n in sizes if axis not in gone], x.dtype)
+
+
+def _deviate(x: Any, dims: Any = None, *, keepdim: bool = False, **_: Any) -> Any:
+    return _reduce(x, dims, keepdim)
+
+
+def _create(size: Any, **keywords: Any) -> Any:
+    """Memory without content."""
+    if keywords.get("memory_format") or keywords.get("layout") not in (None, torch.strided):
+        return None
+    return empty_meta(size, keywords.get("dtype") or torch.get_default_dtype())
+
+
+def _embed(weight: Any, indices: Any, *_: Any) -> Any:
+    if weight.dim() != 2 or not indices.is_contiguous():
+        return None
+    return empty_meta((*indices.shape, weight.shape[1]), weight.dtype)
 
 
 def _convolution(
@@ -129,13 +174,23 @@ _UNARY = """
     hardsigmoid clone
 """.split()
 _BINARY = ("add", "sub", "mul", "div")
+_COMPARISONS = ("eq", "ne", "gt", "ge", "lt", "le")
 
 
 def _rules() -> Mapping[Any, ShapeRule]:
     aten = torch.ops.aten
     rules: dict[Any, ShapeRule] = {getattr(aten, name).default: _same for name in _UNARY}
     rules |= {getattr(aten, name).Tensor: _binary for name in _BINARY}
+    rules |= {getattr(aten, name).Tensor: _compare for name in _COMPARISONS}
+    rules |= {getattr(aten, name).Scalar: _compare for name in _COMPARISONS}
     rules |= {aten.pow.Tensor_Scalar: _same, aten.mul.Scalar: _binary}
+    rules |= {
+        aten.mean.dim: _reduce,
+        aten.sum.dim_IntList: _reduce,
+        aten.std.correction: _deviate,
+        aten.empty.memory_format: _create,
+        aten.embedding.default: _embed,
+    }
     rules |= {
         aten.convolution.default: _convolution,
         aten.native_batch_norm.default: _batch_norm,
