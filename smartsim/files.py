@@ -47,8 +47,19 @@ def find_shipped_folder(inside: str, beside: str, marker: str, package: Path = _
 
 
 def write_bytes_atomically(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path` whole or not at all: a temporary file beside it, synced, renamed."""
+    """Write `data` to `path` whole or not at all: a temporary file beside it, synced, renamed.
+
+    Raises:
+        OSError: If the folder is missing or cannot be written to; it names `path`.
+    """
     target = Path(path)
+    try:
+        _write_and_rename(target, data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
+
+
+def _write_and_rename(target: Path, data: bytes) -> None:
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -94,8 +105,8 @@ def read_json(path: str | Path, what: str) -> dict[str, Any]:
         raise FileFormatError(f"{path}: is not UTF-8 text; expected {what} as JSON") from error
     try:
         data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "nesting"
+    except (ValueError, RecursionError) as error:  # a ValueError also for absurdly long numbers
+        place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "its values"
         raise FileFormatError(f"{path}: is damaged JSON ({place}); expected {what}") from error
     if not isinstance(data, dict):
         raise FileFormatError(f"{path}: holds a JSON {type(data).__name__}; expected {what}")

@@ -14,7 +14,8 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin
 
 import networkx as nx
 import numpy as np
@@ -325,6 +326,7 @@ class Graph:
             TypeError,
             ValueError,
             AttributeError,
+            RecursionError,
             binascii.Error,
             zlib.error,
         ) as error:
@@ -357,32 +359,54 @@ def _plain(record: Any) -> dict[str, Any]:
     if row.get("live") is not None:
         row["live"] = _plain(row["live"])
     if "attributes" in row:
-        row["attributes"] = dict(row["attributes"])
+        row["attributes"] = {key: _jsonable(value) for key, value in row["attributes"].items()}
     return row
-
-
-_LITERALS: dict[str, tuple[str, ...]] = {
-    "stage": STAGES,
-    "role": get_args(Role),
-    "kind": ("parameter", "buffer"),
-}
-_INTEGERS = frozenset({"index", "value", "sites", "sites_in_bounds", "active"})
 
 
 def _record(kind: type[Any], row: Mapping[str, Any]) -> Any:
     """Build the flat record `kind` from JSON values; lists become tuples."""
     values = {name: _frozen(value) for name, value in row.items()}
-    for name, possible in _LITERALS.items():
-        if name in values and values[name] not in possible:
-            raise ValueError(f"{name} {values[name]!r} is none of {', '.join(possible)}")
-    for name in _INTEGERS & values.keys():
-        if isinstance(values[name], bool) or not isinstance(values[name], int) or values[name] < 0:
-            raise ValueError(f"{name} {values[name]!r} is not a whole number")
+    types = {f.name: f.type for f in dataclasses.fields(kind)}
+    for name, value in values.items():
+        if name in types and not _fits(value, types[name]):
+            raise ValueError(f"{name} of a {kind.__name__} cannot be {value!r}")
     return kind(**values)
 
 
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a JSON value can stand in a field of this type; whole numbers count from 0."""
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    origin = get_origin(kind)
+    if origin is Literal:
+        return value in get_args(kind)
+    if origin is UnionType:
+        return any(_fits(value, option) for option in get_args(kind))
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(v, get_args(kind)[0]) for v in value)
+    return isinstance(value, origin or kind)
+
+
 def _frozen(value: Any) -> Any:
-    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
+    """A JSON value with tuples for lists."""
+    if isinstance(value, list):
+        return tuple(_frozen(v) for v in value)
+    if isinstance(value, dict):
+        if value.keys() == {"float"}:
+            return float(value["float"])
+        return {key: _frozen(v) for key, v in value.items()}
+    return value
+
+
+def _jsonable(value: Any) -> Any:
+    """An op's attribute as a JSON value; JSON has no infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": str(value)}
+    if isinstance(value, tuple | list):
+        return [_jsonable(v) for v in value]
+    return value
 
 
 def _encode_pattern(pattern: Pattern) -> dict[str, Any]:
@@ -407,6 +431,8 @@ def _check_references(graph: Graph) -> None:
     for place, op in enumerate(graph.ops):
         if op.index != place:
             raise ValueError(f"op {place} calls itself {op.index}")
+        if not op.outputs:
+            raise ValueError(f"op {place} writes nothing")
         if len(op.inputs) != len(op.arguments):
             raise ValueError(
                 f"op {place} has {len(op.inputs)} inputs but {len(op.arguments)} names"
@@ -421,3 +447,21 @@ def _check_references(graph: Graph) -> None:
         bad = [i for i in indices if not 0 <= i < size]
         if bad:
             raise ValueError(f"{what} {bad[0]} is referred to but only {size} are there")
+    for tensor in graph.tensors:
+        _check_nonzeros(graph, f"tensor {tensor.index}", tensor, tensor.nonzeros)
+    for spec in graph.parameters:
+        _check_nonzeros(graph, f"{spec.kind} {spec.name!r}", spec, spec.active)
+        if spec.pattern is None and 0 < spec.active < spec.elements:
+            raise ValueError(f"{spec.kind} {spec.name!r} has no pattern of its active elements")
+
+
+def _check_nonzeros(
+    graph: Graph, what: str, record: TensorSpec | ParameterSpec, nonzeros: int | None
+) -> None:
+    """A number of nonzeros fits into the shape, and agrees with its pattern."""
+    if nonzeros is not None and nonzeros > record.elements:
+        raise ValueError(f"{what} of {record.elements} elements has {nonzeros} nonzeros")
+    if record.pattern is not None:
+        pattern = graph.patterns[record.pattern]
+        if pattern.shape != record.shape or pattern.nonzeros != nonzeros:
+            raise ValueError(f"{what} does not agree with its pattern {record.pattern}")
