@@ -429,6 +429,19 @@ def test_what_the_model_writes_to_its_own_tensors_goes_to_a_copy() -> None:
     assert tally(result.counts, "op") == {"aten.mul": 4 + 4, "aten.add": 4}
 
 
+def test_memory_is_as_late_as_the_latest_that_was_written_to_a_part_of_it() -> None:
+    def forward(m: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        part, whole = torch.ones_like(m.w), torch.ones_like(m.w)
+        part[0] = x
+        whole.copy_(x).copy_(m.w)
+        return part.exp(), whole.tanh()
+
+    assert tally(count(Compute(forward, {"w": ones(2, 3)}), ones(3)), "stage", "action") == {
+        ("input", "exp"): 6,
+        ("deploy", "tanh"): 6,
+    }
+
+
 def test_an_in_place_change_of_shape_of_the_models_own_tensor_is_refused() -> None:
     model = Compute(lambda m, x: m.buffer.unsqueeze_(0) + x, buffers={"buffer": ones(2)})
     with pytest.raises(InvalidModelError, match="not its own"):
