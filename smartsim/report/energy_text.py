@@ -188,7 +188,7 @@ def _name(row: Row) -> str:
 
 
 def _row_cells(row: Row, sources: dict[str, str]) -> list[str]:
-    high = f" to {row.energy_high_pj:g}" if row.energy_high_pj is not None else ""
+    high = f"-{row.energy_high_pj:g}" if row.energy_high_pj is not None else ""
     return [
         _name(row),
         f"{row.energy_pj:.4g}{high}",

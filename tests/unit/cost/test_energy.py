@@ -203,7 +203,7 @@ def test_only_energies_of_one_table_and_plan_break_even() -> None:
 
 def test_the_grid_agrees_with_one_estimate_at_a_time() -> None:
     tables = [TABLE, load_table("jouppi2021_7nm")]
-    formats = [parse_format(name) for name in ("int8", "int5", "fp32", "shift8")]
+    formats = [parse_format(name) for name in ("int8", "int16", "fp32", "shift8")]
     other = make_counts(("linear", "input", "mac", False, 3), ("x", "input", "tanh", False, 2))
     grid = price_counts({"a": COUNTS, "b": other}, tables, formats)
     assert grid.layers == ("conv1", "linear", "x")

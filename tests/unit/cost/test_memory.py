@@ -1,5 +1,6 @@
 """Memory: bits of every encoding, what an inference moves, levels, and relative tables."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,17 @@ def test_an_inference_reads_known_tensors_once_and_moves_contractions_data() -> 
         ("fc2", "activations"): (8 + 4) * 8,
         ("", "activations"): 4 * 8,  # the residual sum reads its other branch
     }
+
+
+def test_a_tensor_that_two_ops_read_is_read_once() -> None:
+    graph = make_graph()
+    again = make_op(8, "aten.mm", "input", (0, 8), 9, module="fc3")
+    twice = dataclasses.replace(graph, ops=(*graph.ops, again))
+    weights = [
+        sum(m.bits for m in estimate_memory(g, HOROWITZ, "int8") if m.kind == "weights")
+        for g in (graph, twice)
+    ]
+    assert weights[0] == weights[1]
 
 
 def test_energy_is_bits_times_the_levels_price() -> None:

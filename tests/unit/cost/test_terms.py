@@ -44,6 +44,12 @@ def test_powers_stay_within_the_shifter() -> None:
     assert used.tolist() == [1, 1, 1, 0, 1]
 
 
+def test_a_tie_between_two_powers_goes_to_the_larger_and_one_with_zero_to_the_power() -> None:
+    # 0.75 lies between 1 and 1/2, 0.375 between 1/2 and 1/4; 1/8 between 1/4 and zero.
+    rounded, _ = round_to_powers(np.array([1.0, 0.75, -0.375, 0.125]), 4, 1)
+    assert rounded.tolist() == [1.0, 1.0, -0.5, 0.25]
+
+
 def test_more_terms_never_round_worse() -> None:
     weights = np.random.default_rng(0).normal(size=1000)
     errors = [np.abs(weights - round_to_powers(weights, 8, n)[0]).max() for n in (1, 2, 3, 4)]
