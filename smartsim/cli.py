@@ -299,6 +299,7 @@ def energy_vs_bits(**options: Any) -> None:
     from smartsim.report.energy_report import (
         DEFAULT_TABLES,
         build_energy_report,
+        check_formats,
         write_energy_report,
     )
     from smartsim.report.energy_sections import render_sections
@@ -307,6 +308,7 @@ def energy_vs_bits(**options: Any) -> None:
     convention = _read_convention(options["convention"])
     tables = [load_table(name) for name in options["tables"] or DEFAULT_TABLES]
     formats = tuple(name.strip() for name in options["formats"].split(",") if name.strip())
+    check_formats(formats)
     data, sections = build_energy_report(
         _trace_methods(options),
         tables,

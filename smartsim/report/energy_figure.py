@@ -26,6 +26,8 @@ from smartsim.report.energy_marks import (
 
 __all__ = ["draw_energy_vs_bits"]
 
+_ARITHMETIC = {"int": "INT MACs", "shift": "shift-adds", "both": "both"}
+
 
 def draw_energy_vs_bits(data: EnergyVsBits) -> Figure:
     """Four panels: energy at each lam, the conditional overhead, and the overhead by table.
@@ -122,18 +124,26 @@ def _label_overheads(ax: Axes, rows: pd.DataFrame) -> None:
     """Name each curve, or two at once that lie on each other; the lowest name stands below."""
     curves = rows[rows["arithmetic"].isin(["int", "shift"]) & (rows["overhead_percent"] > 0)]
     at = {"int": 4, "shift": 5}
-    labels: list[tuple[str, int, float]] = []
+    labels: list[tuple[str, int, float, bool]] = []
     for method, group in curves.groupby("method", sort=False):
-        values = group[group["bits"] == group["arithmetic"].map(at)]
-        found = dict(zip(values["arithmetic"], values["overhead_percent"], strict=True))
+        values = {
+            (kind, bits): value
+            for kind, bits, value in zip(
+                group["arithmetic"], group["bits"], group["overhead_percent"], strict=True
+            )
+        }
+        found = {kind: values[kind, at[kind]] for kind in at if (kind, at[kind]) in values}
         if len(found) == 2 and abs(found["int"] - found["shift"]) < 0.02 * ax.get_ylim()[1]:
-            labels.append((f"{method}, both", at["int"], found["int"]))
-            continue
-        names = {"int": "INT MACs", "shift": "shift-adds"}
-        labels += [(f"{method}, {names[kind]}", at[kind], v) for kind, v in found.items()]
-    lowest = min((value for _, _, value in labels), default=0.0)
-    for text, bits, value in labels:
-        if value == lowest:
+            found = {"both": found["int"]}
+        for kind, value in found.items():
+            first = kind.replace("both", "int")
+            rising = values.get((first, at[first] + 1), 0.0) > 1.02 * value
+            labels.append((f"{method}, {_ARITHMETIC[kind]}", at[first], value, rising))
+    lowest = min((value for _, _, value, _ in labels), default=0.0)
+    for text, bits, value, rising in labels:
+        if rising:
+            write_label(ax, text, bits, value, (9, -9), "left", color="0.2")
+        elif value == lowest:
             write_label(ax, text, bits, value, (0, -14), "right", color="0.2")
         else:
             write_label(ax, text, bits, value, (4, 5), "left", color="0.2")
@@ -148,7 +158,7 @@ def _draw_tables(ax: Axes, data: EnergyVsBits, lam: float) -> None:
         for kind in ("int", "shift"):
             draw_curve(ax, select_curve(rows, method, kind), "overhead_percent", look, kind, name)
     dress_energies(ax)
-    ax.set_title(f"d  Panel c for {method}, from other tables")
+    ax.set_title(f"d  Panel c for {method}, from each table")
     ax.set_ylabel(f"overhead (% of {data.baseline} in the same format)")
     handles = [
         Line2D([], [], color=look.color, marker=look.marker, label=name.replace("+", "\n + "))

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 __all__ = [
     "LOOKS",
@@ -198,6 +198,10 @@ def make_legend(looks: Mapping[str, Look]) -> Iterator[Line2D]:
 
 
 def dress_energies(ax: Axes) -> None:
-    """A logarithmic axis with plain numbers."""
+    """A logarithmic axis with plain numbers; a linear one where less than a decade is shown."""
+    low, high = ax.dataLim.y0, ax.dataLim.y1
+    if low <= 0 or high / low < 10:
+        return
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())

@@ -17,6 +17,7 @@ from smartsim.report.energy_figure import draw_energy_vs_bits
 from smartsim.report.energy_marks import STYLE
 from smartsim.report.energy_sections import (
     Section,
+    accumulator_section,
     break_even_section,
     energy_section,
     memory_section,
@@ -26,7 +27,13 @@ from smartsim.report.energy_sections import (
 )
 from smartsim.report.table2 import MethodTraces
 
-__all__ = ["DEFAULT_TABLES", "FORMATS", "build_energy_report", "write_energy_report"]
+__all__ = [
+    "DEFAULT_TABLES",
+    "FORMATS",
+    "build_energy_report",
+    "check_formats",
+    "write_energy_report",
+]
 
 DEFAULT_TABLES = (
     "horowitz2014_45nm+shiftaddnet2020_asic_45nm",
@@ -39,7 +46,7 @@ DEFAULT_TABLES = (
 FORMATS = ("svg", "png", "pdf", "csv", "md")
 
 _SHOWN = ("int8", "int4", "fp16", "fp32", "shift8")
-_MEMORY_WIDTHS = (2, 4, 8, 16, 32)
+_WIDTHS = (2, 4, 8, 16, 32)
 _REFERENCE = "SMART"
 _DOTS_PER_INCH = 160
 
@@ -98,10 +105,14 @@ def build_energy_report(
     if _REFERENCE in last and rivals:
         reference = (_REFERENCE, last[_REFERENCE])
         sections.append(break_even_section(rivals, reference, table, shown))
+    noisy = next((trace.label for trace in traces if trace.frozen is not None), None)
+    if noisy is not None and "int8" in shown:
+        base = last[data.baseline]
+        sections.append(accumulator_section(last[noisy], base, table, _WIDTHS, noisy))
     if table.levels:
         chosen = [t for t in traces if t.label in (data.baseline, _REFERENCE)]
         graphs = {t.label: t.paths[max(t.paths)] for t in chosen}
-        sections.append(memory_section(graphs, last, table, _MEMORY_WIDTHS))
+        sections.append(memory_section(graphs, last, table, _WIDTHS))
     if weights:
         readings = {
             label: compare_shift_readings(last[label], table, by_layer)
@@ -126,6 +137,17 @@ def _priced(table: Table, names: Sequence[str]) -> list[str]:
     return found
 
 
+def check_formats(formats: Sequence[str]) -> None:
+    """Refuse a file format that cannot be written, before any work is done.
+
+    Raises:
+        ConfigurationError: If a format is unknown.
+    """
+    for name in formats:
+        if name not in FORMATS:
+            raise ConfigurationError(f"unknown format {name!r}{suggest_name(name, FORMATS)}")
+
+
 def write_energy_report(
     data: EnergyVsBits,
     sections: Sequence[Section],
@@ -139,9 +161,7 @@ def write_energy_report(
     Raises:
         ConfigurationError: If a format is unknown.
     """
-    for name in formats:
-        if name not in FORMATS:
-            raise ConfigurationError(f"unknown format {name!r}{suggest_name(name, FORMATS)}")
+    check_formats(formats)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"energy_vs_bits.{name}" for name in formats]
     figure = draw_energy_vs_bits(data) if {"svg", "png", "pdf"} & {*formats} else None

@@ -18,6 +18,7 @@ from smartsim.report.energy_data import COLUMNS, EnergyVsBits, build_energy_vs_b
 from smartsim.report.energy_figure import draw_energy_vs_bits
 from smartsim.report.energy_report import DEFAULT_TABLES, write_energy_report
 from smartsim.report.energy_sections import (
+    accumulator_section,
     break_even_section,
     energy_section,
     render_sections,
@@ -304,6 +305,25 @@ def test_the_break_even_section_prints_what_find_break_even_finds() -> None:
         ("OAT, overhead", f"{found.inferences:.1f}"),
         ("OAT, all of it", "never"),
     )
+
+
+def test_the_accumulator_section_shows_where_the_papers_argument_ends() -> None:
+    """FLOAT's additions over PGD-AT's MACs, 21,282,122 / 1,159,402,496 = 1.8356 %, times prices.
+
+    int2, extrapolated: add 0.0075, mul 0.0125, accumulation 0.0075 or 0.1 (32 bits):
+    1.8356 * 0.0075 / 0.02 = 0.688 and 1.8356 * 0.0075 / 0.1125 = 0.122.
+    int8: 1.8356 * 0.03 / 0.23 = 0.239 and 1.8356 * 0.03 / 0.3 = 0.184; int32: 0.057 both ways.
+    """
+    counts = golden_counts()
+    section = accumulator_section(
+        counts["FLOAT"][1.0], counts["PGD-AT"][1.0], TABLES[0], (2, 8, 32), "FLOAT"
+    )
+    assert section.rows == (
+        ("int2", "0.688", "0.122"),
+        ("int8", "0.239", "0.184"),
+        ("int32", "0.057", "0.057"),
+    )
+    assert "from 0.06 to 0.69 % with accumulators as wide" in section.remarks[0]
 
 
 def test_the_sensitivity_section_prints_the_papers_ratios_and_others() -> None:

@@ -290,6 +290,34 @@ def test_energy_vs_bits_prints_its_sections_and_writes_its_files(tmp_path: Path)
     assert "smartsim" in (tmp_path / "energy_vs_bits.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--format", "gif"), "unknown format 'gif'; possible: csv, md, pdf, png, svg"),
+        (("--table", "eyeriss2016_relative"), "it prices no arithmetic"),
+        (("--inferences-per-switch", "-1"), "-1"),
+    ],
+)
+def test_energy_vs_bits_refuses_what_it_cannot_do(
+    arguments: tuple[str, ...], sentence: str, tmp_path: Path
+) -> None:
+    result = run("report", "energy-vs-bits", *SMALL, *arguments, "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert sentence in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_without_shifts_gives_a_figure_without_shift_adds(tmp_path: Path) -> None:
+    result = run(
+        *("report", "energy-vs-bits", *SMALL, "--table", "jouppi2021_7nm", "-o", tmp_path),
+        *("--format", "csv,svg"),
+    )
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "energy_vs_bits.csv").open() as stream:
+        assert {row["arithmetic"] for row in csv.DictReader(stream)} == {"int", "fp"}
+    assert "shift8" not in result.output
+
+
 def test_table2_has_energy_rows_with_int8_beside_shift_adds(tmp_path: Path) -> None:
     result = run("report", "table2", *SMALL, "--energy", "shift8,fp32", "-o", tmp_path)
     assert result.exit_code == 0, result.output
