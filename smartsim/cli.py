@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from smartsim import cli_train
 from smartsim.errors import ConfigurationError, SmartsimError
 
 if TYPE_CHECKING:
@@ -404,6 +405,10 @@ def _progress(total: int, what: str) -> Any:
     from tqdm import tqdm
 
     return tqdm(total=total, desc=what, disable=None, leave=False)
+
+
+for _verb in (cli_train.data, cli_train.train, cli_train.evaluate):
+    cli.add_command(_verb)
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""The reference trainer and evaluator: the four methods on real images, beside the cost model."""

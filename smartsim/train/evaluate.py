@@ -1,0 +1,317 @@
+"""Robust accuracies that stand up to scrutiny: several attacks, of which the worst counts.
+
+Cheap attacks run on every image. Strong ones run on fewer, the first of them, and only on images
+that still stand after all attacks before; their accuracy is that of the worst case so far. A model
+that draws noise is asked several times: an image then stands with the share of forward passes in
+which it was classified correctly.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from smartsim.errors import ConfigurationError, suggest_name
+from smartsim.models import ConditionalModel, freeze_noise, make_condition
+from smartsim.train.attacks import Pgd, fgsm, official_step_size
+from smartsim.train.autoattack import run_autoattack
+from smartsim.train.measure import as_floats, attack_in_batches, measure_correct
+from smartsim.train.randomness import make_generator, make_seed
+
+__all__ = ["ATTACKS", "AttackPlan", "EvaluationSettings", "Score", "evaluate_lam"]
+
+Noise = Literal["live", "known"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttackPlan:
+    """One attack of an evaluation.
+
+    Attributes:
+        name: As the command line and the results spell it.
+        description: One sentence for a reader.
+        strong: Whether it runs on fewer images, and only on those that still stand.
+        noise: "live": the model draws noise as it is deployed. "known": one draw is frozen, and
+            the attacker knows it.
+        pgd: Radius -> the attack; None for no attack, and for AutoAttack.
+        autoattack: Version of AutoAttack, "standard" or "rand"; "" for none.
+    """
+
+    name: str
+    description: str
+    strong: bool = False
+    noise: Noise = "live"
+    pgd: Callable[[float], Pgd] | None = None
+    autoattack: str = ""
+
+
+def _paper(epsilon: float) -> Pgd:
+    return Pgd(epsilon=epsilon, steps=7, step_size=official_step_size(epsilon, 7))
+
+
+def _named(*plans: AttackPlan) -> Mapping[str, AttackPlan]:
+    return {plan.name: plan for plan in plans}
+
+
+ATTACKS: Mapping[str, AttackPlan] = _named(
+    AttackPlan(name="clean", description="no attack"),
+    AttackPlan(name="fgsm", description="one step of the whole radius, from the image", pgd=fgsm),
+    AttackPlan(
+        name="pgd7", description="7 official steps from a random start: the paper's", pgd=_paper
+    ),
+    AttackPlan(
+        name="pgd50",
+        description="50 steps of 2/255 from 10 random starts",
+        strong=True,
+        pgd=lambda eps: Pgd(epsilon=eps, steps=50, step_size=eps / 4, restarts=10),
+    ),
+    AttackPlan(
+        name="eot",
+        description="20 steps of 2/255, each along the mean gradient of 20 draws of noise",
+        strong=True,
+        pgd=lambda eps: Pgd(epsilon=eps, steps=20, step_size=eps / 4, draws=20),
+    ),
+    AttackPlan(
+        name="pgd7-known",
+        description="7 official steps against one draw of noise that the attacker knows",
+        noise="known",
+        pgd=_paper,
+    ),
+    AttackPlan(
+        name="pgd50-known",
+        description="50 steps of 2/255 against one draw of noise that the attacker knows",
+        strong=True,
+        noise="known",
+        pgd=lambda eps: Pgd(epsilon=eps, steps=50, step_size=eps / 4),
+    ),
+    AttackPlan(
+        name="autoattack",
+        description="AutoAttack's standard version, against one known draw of noise",
+        strong=True,
+        noise="known",
+        autoattack="standard",
+    ),
+    AttackPlan(
+        name="autoattack-rand",
+        description="AutoAttack's version for random models, against live noise",
+        strong=True,
+        autoattack="rand",
+    ),
+)
+"""Every attack by its name, from weak to strong. Steps of 2/255 are a quarter of 8/255."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationSettings:
+    """How to evaluate.
+
+    Attributes:
+        attacks: Names in `ATTACKS`; they run in this order.
+        images: The first so many test images, for the cheap attacks.
+        strong_images: Likewise for the strong ones.
+        autoattack_images: Likewise for AutoAttack.
+        epsilon: Radius of the ball, in [0, 1].
+        draws: Forward passes of a model that draws noise.
+        batch_size: Images of one forward.
+        seed: Of starts and noise.
+    """
+
+    attacks: tuple[str, ...] = ("clean", "fgsm", "pgd7")
+    images: int = 1_000
+    strong_images: int = 500
+    autoattack_images: int = 200
+    epsilon: float = 8 / 255
+    draws: int = 8
+    batch_size: int = 250
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.attacks:
+            raise ConfigurationError("no attacks are named; write for instance clean,pgd7")
+        for name in self.attacks:
+            if name not in ATTACKS:
+                raise ConfigurationError(f"unknown attack {name!r}{suggest_name(name, ATTACKS)}")
+        for name in ("images", "strong_images", "autoattack_images", "draws", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0 <= self.epsilon <= 1:
+            raise ConfigurationError(
+                f"epsilon is {self.epsilon:g}; it is a share of a pixel's range, in [0, 1]"
+            )
+
+    def count(self, plan: AttackPlan) -> int:
+        """How many images an attack runs on."""
+        if plan.autoattack:
+            return min(self.autoattack_images, self.images)
+        return min(self.strong_images, self.images) if plan.strong else self.images
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What one attack left standing, at one lam.
+
+    Attributes:
+        lam: The condition.
+        attack: Name in `ATTACKS`.
+        accuracy: In percent: of this attack alone, or of the worst case so far.
+        images: How many images it is a share of.
+        standard_error: In percent, over the choice of images.
+        scope: "alone", or "worst so far" of all attacks up to this one.
+        attacked: How many images still stood before it and were attacked.
+        draws: Forward passes of each image.
+        spread: Standard deviation of the accuracy over draws of noise, in percent.
+        seconds: How long it took.
+    """
+
+    lam: float
+    attack: str
+    accuracy: float
+    images: int
+    standard_error: float
+    scope: Literal["alone", "worst so far"]
+    attacked: int
+    draws: int
+    spread: float
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The score as JSON-ready values."""
+        return {name: getattr(self, name) for name in Score.__dataclass_fields__}
+
+
+def evaluate_lam(
+    model: ConditionalModel,
+    images: Tensor,
+    labels: Tensor,
+    lam: float,
+    settings: EvaluationSettings,
+    *,
+    tell: Callable[[Score], None] = lambda score: None,
+) -> tuple[Score, ...]:
+    """Attack a model at one lam.
+
+    Args:
+        model: Is left as it was, but for where its fresh noise comes from.
+        images: Test images, bytes of shape (n, c, h, w), on the model's device.
+        labels: Shape (n,).
+        lam: The condition.
+        settings: How.
+        tell: Told each score when it is there.
+
+    Raises:
+        ConfigurationError: If lam cannot be, or there are fewer images than asked for.
+    """
+    condition = make_condition(lam)
+    if len(images) < settings.images:
+        raise ConfigurationError(
+            f"images is {settings.images}; the data set has {len(images)} test images"
+        )
+    images, labels = images[: settings.images], labels[: settings.images]
+    noisy = bool(condition.value) and model.settings.noise == "fresh"
+    draws = settings.draws if noisy else 1
+    # With live noise an attacker who knows the draw is another adversary, with a chain of its own.
+    chains = {kind: torch.ones(settings.images, device=images.device) for kind in ("live", "known")}
+    scores = []
+    for name in settings.attacks:
+        plan = ATTACKS[name]
+        begun = time.monotonic()
+        count = settings.count(plan)
+        stands = chains[plan.noise if noisy else "live"]
+        places = torch.arange(count, device=images.device)
+        if plan.strong:
+            places = places[stands[:count] > 0]
+        correct = _attack(model, images[places], labels[places], lam, plan, settings, draws)
+        alone = torch.zeros(len(correct), count, device=images.device)
+        alone[:, places] = correct.float()
+        # The share of draws in which an image was classified correctly, and the least of these
+        # shares over all attacks so far.
+        stands[:count] = torch.minimum(stands[:count], alone.mean(0))
+        shares = stands[:count] if plan.strong else alone.mean(0)
+        score = Score(
+            lam=lam,
+            attack=name,
+            accuracy=100 * float(shares.double().mean()),
+            images=count,
+            standard_error=100 * _standard_error(shares),
+            scope="worst so far" if plan.strong else "alone",
+            attacked=len(places),
+            draws=len(correct),
+            spread=100 * float(alone.mean(1).std()) if len(alone) > 1 else 0.0,
+            seconds=round(time.monotonic() - begun, 3),
+        )
+        scores.append(score)
+        tell(score)
+    return tuple(scores)
+
+
+def _attack(
+    model: ConditionalModel,
+    images: Tensor,
+    labels: Tensor,
+    lam: float,
+    plan: AttackPlan,
+    settings: EvaluationSettings,
+    draws: int,
+) -> Tensor:
+    """Whether images are classified correctly after an attack: (draws, n)."""
+    if not len(images):
+        return torch.zeros(draws, 0, dtype=torch.bool, device=images.device)
+    condition = make_condition(lam)
+    target, draws = _prepare_noise(model, plan, lam, settings, draws)
+    generator = make_generator(settings.seed, "attack", *_place(plan, lam), device=images.device)
+    found = as_floats(images)
+    if plan.pgd is not None:
+        attack = plan.pgd(settings.epsilon)
+        if draws == 1 and attack.draws > 1:
+            # Without live noise all draws are the same.
+            attack = Pgd(epsilon=attack.epsilon, steps=attack.steps, step_size=attack.step_size)
+        found = attack_in_batches(
+            target, images, labels, condition, attack, generator, batch_size=settings.batch_size
+        )
+    elif plan.autoattack:
+        version = plan.autoattack if draws > 1 else "standard"
+        found = run_autoattack(
+            target,
+            found,
+            labels,
+            condition,
+            version=version,
+            epsilon=settings.epsilon,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+        )
+    return measure_correct(
+        target, found, labels, condition, batch_size=settings.batch_size, draws=draws
+    )
+
+
+def _prepare_noise(
+    model: ConditionalModel,
+    plan: AttackPlan,
+    lam: float,
+    settings: EvaluationSettings,
+    draws: int,
+) -> tuple[ConditionalModel, int]:
+    """The model that an attack is run on, and how many forward passes it is worth asking for."""
+    device = model.linear.weight.device
+    if plan.noise == "known" and draws > 1:
+        frozen = freeze_noise(model, make_generator(settings.seed, "noise", device=device))
+        return frozen, 1
+    if draws > 1:
+        seed = make_seed(settings.seed, "noise", *_place(plan, lam))
+        model.draw_fresh_noise_from(torch.Generator(device).manual_seed(seed))
+    return model, draws
+
+
+def _place(plan: AttackPlan, lam: float) -> tuple[int, int]:
+    return tuple(ATTACKS).index(plan.name), round(lam * 1_000_000)
+
+
+def _standard_error(shares: Tensor) -> float:
+    """Of the mean of n shares; for shares of 0 and 1 it is `sqrt(p (1 - p) / n)`."""
+    values = shares.double()
+    return math.sqrt(max(float((values**2).mean() - values.mean() ** 2), 0) / len(values))

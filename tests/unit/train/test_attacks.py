@@ -1,0 +1,100 @@
+import pytest
+import torch
+from torch import Tensor
+
+from smartsim.errors import ConfigurationError
+from smartsim.models import make_condition
+from smartsim.train.attacks import Pgd, attack_images, fgsm, official_step_size, undisturbed
+from tests.unit.train.helpers import tiny_data, tiny_model
+
+
+def test_official_steps_add_up_to_a_quarter_more_than_the_radius() -> None:
+    # 8/255: min(10/255, 12/255) / 7 = 1.4286/255, the official number.
+    assert 255 * official_step_size(8 / 255, 7) == pytest.approx(10 / 7)
+    # 32/255: min(40/255, 36/255): the second bound holds from 16/255 on.
+    assert 255 * official_step_size(32 / 255, 4) == pytest.approx(36 / 4)
+
+
+def test_fgsm_moves_every_pixel_by_the_radius_along_the_sign_of_the_gradient() -> None:
+    slope = torch.tensor([[2.0, -1.0], [3.0, -0.5]]).reshape(1, 1, 2, 2)
+
+    def predict(x: Tensor) -> Tensor:
+        # The loss of class 0 rises with the logit of class 1, whose gradient is `slope`.
+        return torch.stack([torch.zeros(len(x)), (x * slope).sum((1, 2, 3))], dim=1)
+
+    image = torch.full((1, 1, 2, 2), 0.5)
+    found = attack_images(predict, image, torch.tensor([0]), fgsm(0.25))
+    assert found.tolist() == [[[[0.75, 0.25], [0.75, 0.25]]]]
+
+
+def test_a_restart_that_fools_the_model_is_kept_over_one_that_does_not() -> None:
+    # One pixel, one step of nothing: the attack is its random start, and the class is wrong
+    # above 0.55. Of 20 starts in [0.4, 0.6], 5 in expectation are above; one start is not enough.
+    def predict(x: Tensor) -> Tensor:
+        return torch.stack([torch.zeros(len(x)), x.flatten() - 0.55], dim=1)
+
+    image, label = torch.full((64, 1, 1, 1), 0.5), torch.zeros(64, dtype=torch.long)
+
+    def fooled(restarts: int) -> int:
+        attack = Pgd(epsilon=0.1, steps=1, step_size=0.0, restarts=restarts)
+        found = attack_images(predict, image, label, attack, torch.Generator().manual_seed(0))
+        return int((predict(found).argmax(1) != label).sum())
+
+    assert 5 < fooled(1) < 30  # a quarter of 64 in expectation
+    assert fooled(20) > 60  # 64 * (1 - 0.75 ** 20) = 63.8 in expectation
+
+
+def test_gradients_of_several_draws_are_averaged() -> None:
+    # The loss of class 0 has the slope s * sigmoid(s x) by x: at 0.5, -0.547 for s = -3 and 0.281
+    # for s = 0.5. The mean is negative, although the second draw alone is positive.
+    slopes = iter([-3.0, 0.5])
+
+    def predict(x: Tensor) -> Tensor:
+        return torch.stack([torch.zeros(1), next(slopes) * x.flatten()], dim=1)
+
+    attack = Pgd(epsilon=0.1, steps=1, step_size=0.1, random_start=False, draws=2)
+    found = attack_images(predict, torch.full((1, 1, 1, 1), 0.5), torch.tensor([0]), attack)
+    assert found.item() == pytest.approx(0.4)
+
+
+def test_an_attack_leaves_modes_gradients_and_buffers_alone() -> None:
+    model = tiny_model("smart").train()
+    model.get_submodule("layer1.0.bn1").eval()  # one module in another mode than the rest
+    modes = [module.training for module in model.modules()]
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    images = tiny_data().test_images[:6].double() / 255
+    labels = tiny_data().test_labels[:6]
+    with undisturbed(model):
+        attack_images(lambda x: model(x, make_condition(1.0)), images, labels, Pgd(steps=2))
+    assert [module.training for module in model.modules()] == modes
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+
+
+def test_modes_come_back_also_after_an_error() -> None:
+    model = tiny_model("float").train()
+    images = torch.rand(2, 3, 8, 8, dtype=torch.float64)
+
+    def fail(x: Tensor) -> Tensor:
+        model(x, 1.0)
+        raise KeyError("broken")
+
+    with pytest.raises(KeyError), undisturbed(model):
+        attack_images(fail, images, torch.tensor([0, 1]), Pgd(steps=2))
+    assert all(module.training for module in model.modules())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"epsilon": 8}, r"epsilon is 8; it is a share of a pixel's range, in \[0, 1\]"),
+        ({"epsilon": float("nan")}, "epsilon is nan"),
+        ({"steps": 0}, "steps is 0"),
+        ({"restarts": 0}, "restarts is 0"),
+        ({"step_size": -1.0}, "step_size is -1"),
+    ],
+)
+def test_an_impossible_attack_gets_one_sentence(wrong: dict[str, float], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        Pgd(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,282 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from smartsim.errors import ConfigurationError, FileFormatError, SmartsimError, TrainingError
+from smartsim.models import make_condition
+from smartsim.train.data import Dataset
+from smartsim.train.folder import RunFolder, load_checkpoint
+from smartsim.train.loop import train
+from smartsim.train.optimise import learning_rate, make_optimizer
+from smartsim.train.run import load_trained_model
+from tests.unit.train.helpers import tiny_data, tiny_model, tiny_run, tiny_settings
+
+METHODS = ["pgdat", "oat", "float", "smart", "sparse"]
+
+
+def _rows(folder: Path) -> list[list[str]]:
+    with (folder / "metrics.csv").open(encoding="utf-8") as stream:
+        return list(csv.reader(stream))
+
+
+def _assert_same_run(one: Path, two: Path) -> None:
+    """Same metrics, same tensors in the last checkpoint, to the bit."""
+    assert _rows(one) == _rows(two)
+    first, second = (load_checkpoint(RunFolder(path=folder).last) for folder in (one, two))
+    for ours, theirs in (
+        (first.model, second.model),
+        (first.momentum, second.momentum),
+        (first.masks, second.masks),
+    ):
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_that_is_stopped_and_resumed_equals_one_that_was_not(
+    method: str, tmp_path: Path
+) -> None:
+    settings, data = tiny_settings(method), tiny_data()
+    train(settings, data, tmp_path / "whole")
+    calls = iter(range(100))
+    stopped = train(settings, data, tmp_path / "parts", stop=lambda: next(calls) >= 5)
+    # Five answers of no: one a step, and one more at the end of the first epoch, step 4 of 8.
+    assert not stopped.finished
+    assert 0 < stopped.place.step < 8
+    resumed = train(settings, data, tmp_path / "parts", resume=True)
+    assert resumed.finished
+    assert resumed.place.step == 8  # (96 - 24) // 18 = 4 batches, twice
+    _assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path) -> None:
+    for name, seed in (("one", 3), ("two", 3), ("other", 4)):
+        tiny_run(tmp_path / name, "smart", seed=seed, epochs=1)
+    _assert_same_run(tmp_path / "one", tmp_path / "two")
+    assert _rows(tmp_path / "one") != _rows(tmp_path / "other")
+
+
+def test_dropout_is_part_of_the_seed(tmp_path: Path) -> None:
+    changes = {"arch": "wrn16_8", "width": 0.03, "dropout": 0.3, "epochs": 1}
+    before = torch.get_rng_state()
+    for name in ("one", "two"):
+        tiny_run(tmp_path / name, "pgdat", **changes)
+    _assert_same_run(tmp_path / "one", tmp_path / "two")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_masks_do_not_change_and_pruned_weights_are_zero_on_each_path(tmp_path: Path) -> None:
+    tiny_run(tmp_path / "run", "smart")
+    model, settings = load_trained_model(tmp_path / "run", "last")
+    fresh = dict(tiny_model("smart").named_buffers())
+    masks = {name: b for name, b in model.named_buffers() if ".mask_" in name}
+    assert len(masks) == 8  # two blocks of two 3x3 convolutions, two masks each
+    for name, mask in masks.items():
+        assert torch.equal(mask, fresh[name])
+        layer: Any = model.get_submodule(name.rpartition(".")[0])
+        for lam, path in ((0.0, layer.mask_clean), (1.0, layer.mask_adversarial)):
+            effective = layer.effective_weight(make_condition(lam))
+            assert not bool(effective[~path].any())
+            assert bool(effective[path].all())
+    assert settings.method == "smart"
+
+
+def test_sparse_learning_keeps_its_density_and_zero_weights(tmp_path: Path) -> None:
+    tiny_run(tmp_path / "run", "sparse", sparse_density=0.2)
+    checkpoint = load_checkpoint(RunFolder(path=tmp_path / "run").last)
+    ones = sum(int(mask.sum()) for mask in checkpoint.masks.values())
+    # At the start each layer has round(0.2 n) ones; growing gives back all that was pruned.
+    expected = sum(max(1, round(0.2 * mask.numel())) for mask in checkpoint.masks.values())
+    assert ones == expected
+    for name, mask in checkpoint.masks.items():
+        assert not bool(checkpoint.model[name][~mask].any())
+
+
+def test_alpha_learns_without_weight_decay() -> None:
+    model = tiny_model("float")
+    groups = make_optimizer(model, tiny_settings("float"), torch.device("cpu")).param_groups
+    alphas = {id(p) for name, p in model.named_parameters() if name.endswith("alpha")}
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert len(decay) == len(list(model.parameters()))
+    assert {decay[key] for key in alphas} == {0.0}
+    assert {value for key, value in decay.items() if key not in alphas} == {5e-4}
+
+
+def test_a_given_alpha_stays(tmp_path: Path) -> None:
+    tiny_run(tmp_path / "run", "float", alpha=0.0, epochs=1)
+    model, _ = load_trained_model(tmp_path / "run", "last")
+    alphas = [p.item() for name, p in model.named_parameters() if name.endswith("alpha")]
+    assert set(alphas) == {0.0}
+
+
+def test_the_rate_falls_along_a_half_cosine_epoch_by_epoch() -> None:
+    settings = tiny_settings("pgdat", epochs=4, learning_rate=0.1)
+    # 0.1 (1 + cos(pi e / 4)) / 2
+    expected = [0.1, 0.0853553391, 0.05, 0.0146446609]
+    assert [learning_rate(settings, epoch) for epoch in range(4)] == pytest.approx(expected)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(
+    tmp_path: Path,
+) -> None:
+    settings = tiny_settings("pgdat", learning_rate=1e30, schedule="constant")
+    with pytest.raises(TrainingError, match=r"at step \d+ \(epoch 0\); no checkpoint"):
+        train(settings, tiny_data(), tmp_path / "wild")
+    assert not RunFolder(path=tmp_path / "wild").last.exists()
+    # A run that goes wild later keeps the checkpoint from before.
+    last = RunFolder(path=tmp_path / "late").last
+    train(tiny_settings("pgdat"), tiny_data(), tmp_path / "late", stop=_after(1))
+    kept = last.read_bytes()
+    with pytest.raises(TrainingError, match=r"the last good checkpoint is .*last\.safetensors"):
+        train(settings, tiny_data(), tmp_path / "late", resume=True)
+    assert last.read_bytes() == kept
+
+
+def _after(answers: int) -> Callable[[], bool]:
+    """Says stop after some answers of no."""
+    calls = iter(range(1_000))
+    return lambda: next(calls) >= answers
+
+
+def test_a_killed_process_leaves_its_last_checkpoint_readable(tmp_path: Path) -> None:
+    script = (
+        "import sys, pathlib, torch; torch.set_num_threads(1)\n"
+        "from tests.unit.train.helpers import *\n"
+        "train(tiny_settings('smart', epochs=1000), tiny_data(), pathlib.Path(sys.argv[1]),"
+        " checkpoint_seconds=0)\n"
+    )
+    folder = RunFolder(path=tmp_path / "run")
+    root = Path(__file__).parents[3]
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(folder.path)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        stderr=subprocess.PIPE,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not folder.last.exists() and time.monotonic() < deadline:
+            assert process.poll() is None, process.stderr.read() if process.stderr else ""
+            time.sleep(0.01)
+        time.sleep(0.5)  # somewhere in the middle of a write, as often as not
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    checkpoint = load_checkpoint(folder.last)
+    assert checkpoint.place.step > 0
+    settings, _ = folder.read()
+    resumed = train(
+        settings, tiny_data(), folder.path, resume=True, stop=_after(1), checkpoint_seconds=0
+    )
+    assert resumed.place.step > checkpoint.place.step
+    steps = [int(row[0]) for row in _rows(folder.path)[1:]]
+    assert steps == list(range(resumed.place.step))  # no step twice, none missing, no half row
+    assert not list(folder.path.glob(".*.safetensors.*"))
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, settings = tiny_data(), tiny_settings("pgdat")
+    folder = RunFolder(path=tmp_path / "run")
+    train(settings, data, folder.path, stop=_after(1))
+    before = folder.last.read_bytes()
+
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        train(settings, data, folder.path, resume=True)
+    monkeypatch.undo()
+    assert folder.last.read_bytes() == before
+    assert load_checkpoint(folder.last).place.step > 0
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    tiny_run(tmp_path / "run", "pgdat", epochs=1)
+    with pytest.raises(ConfigurationError, match="holds a run already; continue it with --resume"):
+        tiny_run(tmp_path / "run", "pgdat", epochs=1)
+
+
+def test_a_read_only_folder_is_an_error_of_the_system(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(OSError, match="Not a directory"):
+        tiny_run(blocked / "run", "pgdat")
+
+
+def test_a_checkpoint_of_another_network_is_named(tmp_path: Path) -> None:
+    tiny_run(tmp_path / "one", "pgdat", epochs=1)
+    tiny_run(tmp_path / "two", "pgdat", epochs=1, width=0.5)
+    (tmp_path / "one" / "last.safetensors").replace(tmp_path / "two" / "last.safetensors")
+    with pytest.raises(FileFormatError, match=r"another network: for bn1\.bias it has shape"):
+        load_trained_model(tmp_path / "two", "last")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"truncated"])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+    tiny_run(tmp_path / "run", "pgdat", epochs=1)
+    path = RunFolder(path=tmp_path / "run").last
+    path.write_bytes(content or path.read_bytes()[:1000])
+    with pytest.raises(FileFormatError, match=r"last\.safetensors: is no readable checkpoint"):
+        load_trained_model(tmp_path / "run", "last")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"classes": 10}, "synthetic has 4 classes, the network 10; write --set classes=4"),
+        ({"in_channels": 1}, "synthetic has 3 channels, the network 1; write --set in_channels=3"),
+        ({"batch_size": 80}, "72 training images are left of 96 and fill no batch of 80"),
+    ],
+)
+def test_settings_that_do_not_fit_the_data_get_one_sentence(
+    tmp_path: Path, changes: dict[str, int], says: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        tiny_run(tmp_path / "run", "pgdat", **changes)
+
+
+def test_bf16_and_the_layout_of_channels_change_rounding_only(tmp_path: Path) -> None:
+    losses = {}
+    variants: dict[str, dict[str, Any]] = {
+        "plain": {"channels_last": False},
+        "last": {"channels_last": True},
+        "bf16": {"precision": "bf16"},
+    }
+    for name, changes in variants.items():
+        tiny_run(tmp_path / name, "smart", epochs=1, **changes)
+        losses[name] = float(_rows(tmp_path / name)[1][3])
+    assert losses["last"] == pytest.approx(losses["plain"], rel=1e-4)
+    # bf16 has 8 bits of mantissa, and an attack amplifies: the first loss agrees to a few percent.
+    assert losses["bf16"] == pytest.approx(losses["plain"], rel=0.05)
+
+
+def test_training_learns_the_synthetic_classes(tmp_path: Path) -> None:
+    tiny_run(tmp_path / "run", "smart", epochs=12, epsilon=0.01, width=0.5)
+    first, *_, last = (float(row[3]) for row in _rows(tmp_path / "run")[1:])
+    assert last < 0.6 * first
+
+
+def test_every_error_is_one_of_ours(tmp_path: Path) -> None:
+    for error in (ConfigurationError, FileFormatError, TrainingError):
+        assert issubclass(error, SmartsimError)
+    with pytest.raises(FileFormatError, match="expected the folder of a training run"):
+        load_trained_model(tmp_path)
+
+
+def test_a_dataset_moves_to_a_device_whole() -> None:
+    data: Dataset = tiny_data()
+    moved = data.to(torch.device("cpu"))
+    assert moved.checksum == data.checksum
+    assert torch.equal(moved.test_images, data.test_images)
