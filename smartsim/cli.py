@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from smartsim import cli_train
+from smartsim import cli_simulate, cli_train
 from smartsim.errors import ConfigurationError, SmartsimError
 
 if TYPE_CHECKING:
@@ -329,6 +329,38 @@ def energy_vs_bits(**options: Any) -> None:
             click.echo(f"written: {path}")
 
 
+@report.command()
+@_of_methods
+@cli_simulate.of_machine
+@click.option("--format-of-files", "formats", default="md,csv,json,svg,png", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the files.")
+def switch(**options: Any) -> None:
+    """Price what moving lam costs on an accelerator: what is reloaded, and what is computed."""
+    from smartsim.cost import load_plan
+    from smartsim.report.provenance import collect_provenance
+    from smartsim.report.simulate_switch import build_switch_report
+    from smartsim.report.simulate_switch_view import render_switch, write_switch
+
+    accelerator, table = cli_simulate.read_machine(options)
+    if table is None:
+        raise ConfigurationError("a switch is priced in energy too; give --table a table's name")
+    plan = load_plan(options["plan"])
+    switches = build_switch_report(
+        _trace_methods(options),
+        accelerator,
+        table,
+        plan=plan,
+        dram_level=options["dram"],
+        setting=f"{options['arch']}, {options['classes']} classes, input {options['shape']}",
+        provenance=collect_provenance(["smartsim", *sys.argv[1:]]),
+    )
+    click.echo(render_switch(switches), nl=False)
+    if options["output"] is not None:
+        formats = [name.strip() for name in options["formats"].split(",") if name.strip()]
+        for path in write_switch(switches, options["output"], formats):
+            click.echo(f"written: {path}")
+
+
 def _collect_method_weights(options: dict[str, Any]) -> Any:
     """Effective weights of the four methods at the largest lam."""
     from smartsim.models import METHODS
@@ -408,6 +440,8 @@ def _progress(total: int, what: str) -> Any:
 
 
 for _verb in (cli_train.data, cli_train.train, cli_train.evaluate):
+    cli.add_command(_verb)
+for _verb in (cli_simulate.simulate, cli_simulate.sweep, cli_simulate.accelerators):
     cli.add_command(_verb)
 
 

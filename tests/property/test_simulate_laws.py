@@ -62,7 +62,7 @@ def networks(draw: st.DrawFn, *, masks: bool = False) -> Graph:
 
 
 @st.composite
-def machines(draw: st.DrawFn, **fixed: Any) -> Accelerator:
+def machines(draw: st.DrawFn, /, **fixed: Any) -> Accelerator:
     """Small arrays with buffers from one tile to everything."""
     fields = {
         "rows": draw(st.integers(1, 6)),
@@ -92,7 +92,7 @@ def test_more_elements_bandwidth_or_buffer_never_cost_cycles(
         st.sampled_from(["rows", "cols", "bandwidth", "input", "weight", "output", "sums"])
     )
     factor = data.draw(st.sampled_from([1, 2, 3]))
-    more = {
+    more: dict[str, dict[str, Any]] = {
         "rows": {"rows": accelerator.rows + factor},
         "cols": {"cols": accelerator.cols + factor},
         "bandwidth": {
@@ -101,7 +101,7 @@ def test_more_elements_bandwidth_or_buffer_never_cost_cycles(
         },
         "sums": {"accumulator_words": accelerator.accumulator_words + factor},
     }
-    changes: dict[str, Any] = dict(more.get(what, {}))
+    changes = dict(more.get(what, {}))
     if not changes:
         name = f"{what}_buffer"
         buffer = getattr(accelerator, name)
