@@ -7,14 +7,19 @@ and what comes out may call operators only.
 
 import io
 import json
+import logging
 import pickle
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch._export.verifier
 
 from smartsim.errors import USER_CODE_ERRORS, FileFormatError, SmartsimError
 from smartsim.trace.modules import running_modules
@@ -41,6 +46,17 @@ _TARGET = re.compile(
     r"|add|sub|mul|floordiv|truediv|mod|pow|neg|eq|ne|lt|le|gt|ge)"
 )
 _CONTAINERS = frozenset((None, "builtins.tuple", "builtins.list", "builtins.dict"))
+
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    pickle.UnpicklingError,
+    torch._export.verifier.SpecViolationError,
+)
+"""What reading a damaged archive raises beside the errors of any code."""
 
 
 class _ExportedModel(torch.nn.Module):
@@ -99,7 +115,8 @@ def load_exported(path: Path) -> torch.nn.Module:
     try:
         with zipfile.ZipFile(path) as archive:
             plain = _copy_plain_parts(archive)
-        program = torch.export.load(plain).module(check_guards=False)
+        with _quiet_reader():
+            program = torch.export.load(plain).module(check_guards=False)
         _check_calls(program)
         return _ExportedModel(program)
     except FileFormatError as error:
@@ -108,12 +125,24 @@ def load_exported(path: Path) -> torch.nn.Module:
         raise
     except OSError as error:
         raise FileFormatError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (zipfile.BadZipFile, *USER_CODE_ERRORS) as error:
+    except (*_DAMAGE, *USER_CODE_ERRORS) as error:
         reason = " ".join(str(error).split())[:200]
         raise FileFormatError(
             f"{path}: is no program that torch.export.save of torch "
             f"{torch.__version__.partition('+')[0]} wrote ({reason or type(error).__name__})"
         ) from error
+
+
+@contextmanager
+def _quiet_reader() -> Iterator[None]:
+    """Without torch's log of what it raises anyway."""
+    logger = logging.getLogger("torch.export")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _copy_plain_parts(archive: zipfile.ZipFile) -> io.BytesIO:
@@ -142,7 +171,7 @@ def _check_pickle(content: bytes, part: str) -> None:
     """Sample inputs may be tensors and containers; torch would load anything else as well."""
     try:
         torch.load(io.BytesIO(content), weights_only=True)
-    except (pickle.UnpicklingError, *USER_CODE_ERRORS) as error:
+    except (*_DAMAGE, *USER_CODE_ERRORS) as error:
         raise FileFormatError(f"{part} holds pickled objects, which would execute code") from error
 
 
