@@ -147,6 +147,7 @@ def _notes(counts: Counts, table: Table, formats: Iterable[NumberFormat]) -> lis
         (part.unit, part.format)
         for number_format in formats
         for action in ESSENTIAL
+        if counts.total(action)
         for part in recipe_of(number_format, action, accumulator)
     }
     unchecked = [

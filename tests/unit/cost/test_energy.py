@@ -76,6 +76,16 @@ def test_a_table_that_prices_noise_makes_it_count() -> None:
     assert energy.total(action="noise") == pytest.approx(10 * 5.0)
 
 
+def test_a_table_that_prices_fp8_makes_it_a_format() -> None:
+    rows = [
+        dataclasses.replace(TABLE.points(action, "fp")[32], bits=8, energy_pj=energy)
+        for action, energy in (("mul", 0.3), ("add", 0.2))
+    ]
+    table = dataclasses.replace(TABLE, rows=(*TABLE.rows, *rows))
+    energy = estimate_energy(COUNTS, table, "fp8")
+    assert energy.total(layer="linear", action="mac") == pytest.approx(200 * (0.3 + 0.2))
+
+
 def test_a_plan_prices_each_layer_in_its_format() -> None:
     plan = PrecisionPlan(
         name="mixed", rules=(("conv*", parse_format("int8")),), default=parse_format("fp32")
@@ -112,6 +122,7 @@ def test_the_accumulator_of_the_convention_decides_the_price_of_a_mac() -> None:
 def test_unverified_prices_are_named_in_the_notes() -> None:
     notes = estimate_energy(COUNTS, TABLE, "shift8").notes
     assert any("unverified in table shiftaddnet2020_asic_45nm: shift int16" in n for n in notes)
+    assert not any("unverified" in n for n in estimate_energy(COUNTS, TABLE, "int8").notes)
 
 
 @pytest.mark.parametrize("number", [0, -1, float("nan"), float("inf")])

@@ -76,7 +76,7 @@ def test_every_source_has_authors_title_venue_year_and_is_used() -> None:
     for key, source in data["sources"].items():
         assert {"authors", "title", "venue", "year"} <= source.keys(), key
     used = {row.source for name in list_tables() for row in load_table(name).rows}
-    assert used | {"shao2014"} == set(data["sources"]) | {"shao2014"}
+    assert used == set(data["sources"])
     assert set(data["tables"]) == set(list_tables())
 
 
