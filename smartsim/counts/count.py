@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from smartsim.counts.conventions import Convention, get_convention
-from smartsim.counts.passes import fold_batch_norm, fuse_multiply_add
+from smartsim.counts.passes import list_counted_ops
 from smartsim.counts.records import ACTIONS, Action, Count, Counts, ParameterCounts
 from smartsim.counts.rules import RULES, Actions, Cost, Facts
 from smartsim.counts.work import MATMULS, Shapes, dense_work, describe_shapes
@@ -42,39 +42,37 @@ def count_actions(
     """
     choices = get_convention(convention) if isinstance(convention, str) else convention
     left_out = frozenset(ignore)
-    whole = graph
     if choices.skip_activation_zeros and all(op.input_density is None for op in graph.ops):
         raise ConfigurationError(
             f"convention {choices.name!r} skips zeros of activations, but graph {graph.model!r} "
             "holds no measured densities; attach them with smartsim.trace.measure_density"
         )
-    if choices.fold_batch_norm:
-        graph = fold_batch_norm(graph)
-    if choices.fuse_multiply_add:
-        graph = fuse_multiply_add(graph)
+    ops = list_counted_ops(graph, fold=choices.fold_batch_norm, fuse=choices.fuse_multiply_add)
     sums: dict[_Key, int | float] = {}
     ignored: dict[str, None] = {}
-    for op in graph.ops:
+    for op in ops:
         if op.name in left_out:
             ignored[op.name] = None
         else:
             _count_op(graph, op, choices, sums)
-    parameters = count_parameters([whole], choices)
+    parameters = count_parameters([graph], choices)
     if choices.noise_on_every_parameter:
         _add_unnoised_parameters(sums, parameters.active)
-    keys = ("layer", "op", "stage", "action", "conditional")
     return Counts(
         model=graph.model,
         condition=graph.condition,
         convention=choices,
-        items=tuple(
-            Count(**dict(zip(keys, key, strict=True)), number=number)  # type: ignore[arg-type]
-            for key, number in sums.items()
-            if number
-        ),
+        items=tuple([_make_count(key, number) for key, number in sums.items() if number]),
         parameters=parameters,
         ignored=tuple(ignored),
         notes=graph.notes,
+    )
+
+
+def _make_count(key: _Key, number: int | float) -> Count:
+    layer, op, stage, action, conditional = key
+    return Count(
+        layer=layer, op=op, stage=stage, action=action, conditional=conditional, number=number
     )
 
 

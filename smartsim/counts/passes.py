@@ -1,13 +1,21 @@
 """Passes over the graph before it is counted: GRAPH -> GRAPH, each one a counting choice."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from smartsim.graph import Graph, Op, TensorSpec, Work
 
-__all__ = ["fold_batch_norm", "fuse_multiply_add"]
+__all__ = ["fold_batch_norm", "fuse_multiply_add", "list_counted_ops"]
 
 _CONTRACTIONS = frozenset(f"aten.{name}" for name in ("convolution", "mm", "addmm"))
+
+
+def list_counted_ops(graph: Graph, *, fold: bool, fuse: bool) -> Sequence[Op]:
+    """The ops of `graph` after the passes that are asked for, under their numbers before them."""
+    ops: Sequence[Op] = graph.ops
+    if fold:
+        ops = _fold_batch_norm(graph, ops)
+    return _fuse_multiply_add(graph, ops) if fuse else ops
 
 
 def fold_batch_norm(graph: Graph) -> Graph:
@@ -20,9 +28,15 @@ def fold_batch_norm(graph: Graph) -> Graph:
     weight noise, weights and noise amplitudes are both scaled at deployment, since the layer is
     linear in them.
     """
-    producers, readers = _links(graph)
+    return _rebuild(graph, _fold_batch_norm(graph, graph.ops))
+
+
+def _fold_batch_norm(graph: Graph, ops: Sequence[Op]) -> Sequence[Op]:
+    if all(op.name != "aten.native_batch_norm" for op in ops):
+        return ops
+    producers, readers = _links(graph, ops)
     replaced: dict[int, tuple[Op, ...]] = {}
-    for op in graph.ops:
+    for op in ops:
         if op.name != "aten.native_batch_norm" or op.attributes.get("training", False):
             continue
         data = graph.tensors[op.inputs[0]]
@@ -36,7 +50,7 @@ def fold_batch_norm(graph: Graph) -> Graph:
             merged = dataclasses.replace(layer, outputs=op.outputs[:1])
             replaced[layer.index] = (_fold_op(graph, layer, op), merged)
             replaced[op.index] = ()
-    return _rebuild(graph, replaced)
+    return _replace(ops, replaced)
 
 
 def _fold_op(graph: Graph, layer: Op, norm: Op) -> Op:
@@ -74,9 +88,13 @@ def fuse_multiply_add(graph: Graph) -> Graph:
     Only at stage input, only where both have the same shape and the same elements left, and not
     where the multiplication is by a mask.
     """
-    producers, readers = _links(graph)
+    return _rebuild(graph, _fuse_multiply_add(graph, graph.ops))
+
+
+def _fuse_multiply_add(graph: Graph, ops: Sequence[Op]) -> Sequence[Op]:
+    producers, readers = _links(graph, ops)
     replaced: dict[int, tuple[Op, ...]] = {}
-    for op in graph.ops:
+    for op in ops:
         if op.name != "aten.add" or op.stage != "input" or len(op.inputs) != 2:
             continue
         if op.attributes.get("alpha", 1) not in (1, 1.0):
@@ -93,7 +111,7 @@ def fuse_multiply_add(graph: Graph) -> Graph:
             replaced[product.index] = ()
             replaced[op.index] = (_fused(product, op, other),)
             break
-    return _rebuild(graph, replaced)
+    return _replace(ops, replaced)
 
 
 def _fused(product: Op, addition: Op, other: int) -> Op:
@@ -116,17 +134,18 @@ def _output(graph: Graph, op: Op) -> TensorSpec:
     return graph.tensors[op.outputs[0]]
 
 
-def _links(graph: Graph) -> tuple[dict[int, Op], dict[int, list[int]]]:
+def _links(graph: Graph, ops: Iterable[Op]) -> tuple[dict[int, Op], dict[int, list[int]]]:
     """Who writes each value, and who reads it."""
+    tensors = graph.tensors
     producers: dict[int, Op] = {}
     readers: dict[int, list[int]] = {}
-    for op in graph.ops:
-        for tensor in graph.input_tensors(op):
-            places = readers.setdefault(tensor.value, [])
+    for op in ops:
+        for index in op.inputs:
+            places = readers.setdefault(tensors[index].value, [])
             if op.index not in places:
                 places.append(op.index)
-        for tensor in graph.output_tensors(op):
-            producers[tensor.value] = op
+        for index in op.outputs:
+            producers[tensors[index].value] = op
     return producers, readers
 
 
@@ -134,18 +153,22 @@ def _is_output(graph: Graph, value: int) -> bool:
     return any(graph.tensors[i].value == value for i in graph.outputs)
 
 
-def _rebuild(graph: Graph, replaced: dict[int, tuple[Op, ...]]) -> Graph:
-    """The graph with some ops replaced, numbered anew."""
+def _replace(ops: Sequence[Op], replaced: dict[int, tuple[Op, ...]]) -> Sequence[Op]:
+    """The ops with some of them replaced."""
     if not replaced:
+        return ops
+    after: list[Op] = []
+    for op in ops:
+        after += replaced.get(op.index, (op,))
+    return after
+
+
+def _rebuild(graph: Graph, ops: Sequence[Op]) -> Graph:
+    """The graph with other ops, numbered anew."""
+    if ops is graph.ops:
         return graph
-    ops: list[Op] = []
-    for op in graph.ops:
-        ops += replaced.get(op.index, (op,))
-    return dataclasses.replace(graph, ops=_number(ops))
-
-
-def _number(ops: Iterable[Op]) -> tuple[Op, ...]:
-    return tuple(
+    numbered = (
         op if op.index == place else dataclasses.replace(op, index=place)
         for place, op in enumerate(ops)
     )
+    return dataclasses.replace(graph, ops=tuple(numbered))

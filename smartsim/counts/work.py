@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from smartsim.graph import Graph, Op, TensorSpec, Work
@@ -78,6 +79,7 @@ def _tuple(value: Any, rank: int) -> tuple[int, ...]:
     return values * rank if len(values) == 1 else values
 
 
+@lru_cache(maxsize=1024)
 def _covered(strided: int, partner: int, taps: int, stride: int, shift: int, step: int) -> int:
     """Pairs (position, tap) whose partner position lies within bounds, along one dimension."""
     pairs = 0

@@ -1,8 +1,8 @@
 """From the tape to the plain records of `smartsim.graph`."""
 
-import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +14,10 @@ from smartsim.trace.tape import Node, Operand, Value
 
 __all__ = ["assemble_graph"]
 
-_WEIGHT_OPS = re.compile(r"aten\.(convolution|mm|addmm|bmm|baddbmm|mv|addmv|dot)$")
+_CONTRACTIONS = frozenset(
+    f"aten.{name}"
+    for name in ("convolution", "mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "dot")
+)
 
 
 class _Assembly:
@@ -24,15 +27,16 @@ class _Assembly:
         self.tensors: list[TensorSpec] = []
         self.patterns: list[Pattern] = []
         self._places: dict[Any, int] = {}
-        self._by_bits: dict[tuple[Any, ...], int] = {}
+        self._by_bits: dict[Any, int] = {}
+        self._counts: dict[Any, int] = {}
         self._keep: list[Bits] = []
 
     def tensor(self, operand: Operand, *, keep_pattern: bool) -> int:
         """The place of an operand's tensor among the graph's."""
         view, value = operand.view, operand.value
-        key = (value.index, view.shape, view.strides, view.offset, operand.dtype)
+        key = (value.index, view, operand.dtype)
         place = self._places.get(key)
-        if place is not None and not keep_pattern:
+        if place is not None and (not keep_pattern or value.bits is None):
             return place
         bits = operand.bits
         kept = self.pattern(bits) if keep_pattern and bits is not None else None
@@ -40,12 +44,12 @@ class _Assembly:
             index=len(self.tensors) if place is None else place,
             value=value.index,
             shape=view.shape,
-            dtype=str(operand.dtype).removeprefix("torch."),
+            dtype=_name_dtype(operand.dtype),
             stage=STAGES[value.stage],
             role=value.role,
             name=value.name,
-            nonzeros=None if bits is None else int(np.count_nonzero(bits)),
-            needed=_count_needed(operand),
+            nonzeros=None if bits is None else self.count(bits),
+            needed=self._count_needed(operand),
             pattern=kept,
         )
         if place is None:
@@ -57,28 +61,41 @@ class _Assembly:
 
     def pattern(self, bits: Bits) -> int:
         """The place of a pattern; the same window on the same memory is kept once."""
-        key = (bits.__array_interface__["data"][0], bits.shape, bits.strides)
+        key = self._identify(bits)
         if key not in self._by_bits:
             self._by_bits[key] = len(self.patterns)
             self.patterns.append(Pattern(bits.copy()))  # the model may draw its masks anew
-            self._keep.append(bits)
         return self._by_bits[key]
 
+    def count(self, bits: Bits) -> int:
+        """How many of the bits are true; the same window on the same memory is counted once."""
+        key = self._identify(bits)
+        if key not in self._counts:
+            self._counts[key] = int(np.count_nonzero(bits))
+        return self._counts[key]
 
-def _count_needed(operand: Operand) -> int | None:
-    need = operand.value.need
-    if need is ALL or operand.converted:
-        return None
-    if need is NOTHING:
-        return 0
-    bits = operand.view.take(need.flat(operand.view.size))
-    count = int(np.count_nonzero(bits))
-    return None if count == bits.size else count
+    def _identify(self, bits: Bits) -> Any:
+        self._keep.append(bits)  # while it lives, nobody else gets its address
+        return (bits.__array_interface__["data"][0], bits.shape, bits.strides)
+
+    def _count_needed(self, operand: Operand) -> int | None:
+        need = operand.value.need
+        if need is ALL or operand.converted:
+            return None
+        if need is NOTHING:
+            return 0
+        bits = operand.view.take(need.flat(operand.view.size))
+        count = self.count(bits)
+        return None if count == bits.size else count
+
+
+@cache
+def _name_dtype(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def assemble_graph(
     recorder: Recorder,
-    model: torch.nn.Module,
     outputs: list[Operand],
     *,
     condition: Mapping[str, float],
@@ -95,7 +112,7 @@ def assemble_graph(
         ops=ops,
         outputs=tuple(assembly.tensor(operand, keep_pattern=False) for operand in outputs),
         inputs=tuple(by_value[leaf.index] for leaf in inputs if leaf.index in by_value),
-        parameters=tuple(_assemble_parameters(recorder, model, assembly)),
+        parameters=tuple(_assemble_parameters(recorder, assembly)),
         tensors=tuple(assembly.tensors),
         patterns=tuple(assembly.patterns),
         notes=tuple(recorder.notes),
@@ -104,25 +121,23 @@ def assemble_graph(
 
 
 def _assemble_op(assembly: _Assembly, node: Node, place: int) -> Op:
-    is_contraction = _WEIGHT_OPS.match(node.name) is not None
+    is_contraction = node.name in _CONTRACTIONS
     return Op(
         index=place,
         name=node.name,
         module=node.module,
         module_type=node.module_type,
         stage=STAGES[node.stage],
-        inputs=tuple(assembly.tensor(o, keep_pattern=is_contraction) for o in node.inputs),
-        arguments=tuple(operand.argument for operand in node.inputs),
-        outputs=tuple(assembly.tensor(o, keep_pattern=False) for o in node.outputs),
+        inputs=tuple([assembly.tensor(o, keep_pattern=is_contraction) for o in node.inputs]),
+        arguments=tuple([operand.argument for operand in node.inputs]),
+        outputs=tuple([assembly.tensor(o, keep_pattern=False) for o in node.outputs]),
         attributes=node.attributes,
         live=node.live,
         gating=node.gating,
     )
 
 
-def _assemble_parameters(
-    recorder: Recorder, model: torch.nn.Module, assembly: _Assembly
-) -> list[ParameterSpec]:
+def _assemble_parameters(recorder: Recorder, assembly: _Assembly) -> list[ParameterSpec]:
     """Every parameter and buffer once, with what this path reads of it after deployment.
 
     Two names of the same elements are one; different parts of one memory are several.
@@ -131,14 +146,10 @@ def _assemble_parameters(
     first_names: dict[int, str] = {}
     seen: set[tuple[int, int, int]] = set()
     specs: list[ParameterSpec] = []
-    kinds: tuple[tuple[Literal["parameter", "buffer"], Any], ...] = (
-        ("parameter", model.named_parameters()),
-        ("buffer", model.named_buffers()),
-    )
-    for kind, name, tensor in ((kind, *item) for kind, items in kinds for item in items):
+    for kind, name, tensor in recorder.model_tensors:
         memory = tensor.untyped_storage()._cdata
         first_names.setdefault(memory, name)
-        elements = (memory, tensor.storage_offset(), tensor.numel())
+        elements = (memory, int(tensor.storage_offset()), tensor.numel())
         if elements in seen:
             continue
         seen.add(elements)
@@ -147,7 +158,7 @@ def _assemble_parameters(
             ParameterSpec(
                 name=name,
                 shape=tuple(tensor.shape),
-                dtype=str(tensor.dtype).removeprefix("torch."),
+                dtype=_name_dtype(tensor.dtype),
                 kind=kind,
                 active=active,
                 pattern=place,
@@ -169,7 +180,7 @@ def _active(
         held = held & leaf.bits
     offset = int(tensor.storage_offset())
     bits = View(leaf.size, tuple(tensor.shape), tensor.stride(), offset).take(held)
-    count = int(np.count_nonzero(bits))
+    count = assembly.count(bits)
     if count in (0, tensor.numel()):
         return count, None
     return count, assembly.pattern(bits)

@@ -8,9 +8,10 @@ somebody asks for its value, such as an `if` on lam. The user's tensors are neve
 import linecache
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -28,7 +29,10 @@ from smartsim.trace.modules import ModuleStack
 from smartsim.trace.operators import Operator, describe_operator
 from smartsim.trace.tape import DEPLOY, INPUT, NOISE, SWITCH, Node, Operand, Value
 
-__all__ = ["Recorder", "user_line"]
+__all__ = ["ModelTensor", "Recorder", "user_line"]
+
+ModelTensor = tuple[Literal["parameter", "buffer"], str, torch.Tensor]
+"""A parameter or buffer of the traced model, with its qualified name."""
 
 _TINY_ELEMENTS = 64
 _TINY_ELEMENTS = 64
@@ -55,17 +59,20 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     Args:
         stack: Tells which module is running.
-        names: Role and qualified name of each real tensor of the model, by the identity of its
-            memory.
+        model_tensors: The parameters and buffers of the model; where several share one memory,
+            the first gives it its name.
     """
 
-    def __init__(self, stack: ModuleStack, names: Mapping[int, tuple[Role, str]]) -> None:
+    def __init__(self, stack: ModuleStack, model_tensors: Sequence[ModelTensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.nodes: list[Node] = []
         self.leaves: list[Value] = []
         self.notes: dict[str, None] = {}
         self._stack = stack
-        self._names = names
+        self.model_tensors = model_tensors
+        self._names: dict[int, tuple[Role, str]] = {}
+        for kind, name, tensor in model_tensors:
+            self._names.setdefault(tensor.untyped_storage()._cdata, (kind, name))
         self._memories: dict[int, _Memory] = {}
         self._views: dict[Any, View] = {}
         self._kernels = MetaKernels()
@@ -76,26 +83,40 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Nothing here is ever compiled; torch would wrap each call to make sure of that."""
         return False
 
-    def declare(self, tensor: torch.Tensor, stage: int, role: Role, name: str) -> Value:
+    def declare(self, tensor: torch.Tensor, stage: int, role: Role, name: str) -> None:
         """Make `tensor` a leaf of the given stage, before the forward pass starts."""
+        self._declare(tensor, tensor.untyped_storage(), stage, role, name)
+
+    @contextmanager
+    def kept(self) -> Iterator["Recorder"]:
+        """Take the tape apart at the end: its values and nodes hold each other, and the model."""
+        try:
+            yield self
+        finally:
+            for node in self.nodes:
+                for operand in node.outputs:
+                    operand.value.node = None
+
+    def _declare(
+        self, tensor: torch.Tensor, storage: Any, stage: int, role: Role, name: str
+    ) -> _Memory:
         known = stage <= SWITCH and tensor.device != META
         itemsize = tensor.element_size()
-        size = tensor.untyped_storage().nbytes() // itemsize
+        size = storage.nbytes() // itemsize
         value = self._new_value(size, stage, role=role, name=name)
-        value.leaf = tensor.detach() if known else None
+        value.leaf = tensor if known else None
         value.known, value.tiny = known, known and size <= _TINY_ELEMENTS
         self.leaves.append(value)
-        self._memories[tensor.untyped_storage()._cdata] = _Memory(value, itemsize, tensor)
-        return value
+        memory = self._memories[storage._cdata] = _Memory(value, itemsize, tensor)
+        return memory
 
     def operand(self, tensor: torch.Tensor, argument: str) -> Operand:
         """`tensor` as the current value of its memory, through its view."""
-        address = tensor.untyped_storage()._cdata
-        memory = self._memories.get(address)
+        storage = tensor.untyped_storage()
+        memory = self._memories.get(storage._cdata)
         if memory is None:
-            role, name = self._names.get(address, ("constant", ""))
-            self.declare(tensor, DEPLOY, role, name)
-            memory = self._memories[address]
+            role, name = self._names.get(storage._cdata, ("constant", ""))
+            memory = self._declare(tensor, storage, DEPLOY, role, name)
         value = memory.value
         converted = tensor.element_size() != memory.itemsize
         view = self._view_of_all(value.size) if converted else self._view(tensor, value.size)
@@ -108,7 +129,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if view is None:
             shape, offset = tuple(tensor.shape), int(tensor.storage_offset())
             if tensor.numel() == size and offset == 0 and tensor.is_contiguous():
-                view = View(size, shape)
+                view = self._views.setdefault((size, shape), View(size, shape))
             else:
                 view = View(size, shape, tensor.stride(), offset)
             self._views[key] = view

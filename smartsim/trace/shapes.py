@@ -34,8 +34,13 @@ def _binary(x: Any, other: Any, *_: Any, **__: Any) -> Any:
     return None if shape is None or not x.dtype.is_floating_point else empty_meta(shape, x.dtype)
 
 
-def _compare(x: Any, other: Any) -> Any:
-    """Comparisons."""
+def _mask(x: Any, other: Any) -> Any:
+    """Bitwise ops, of booleans."""
+    return _compare(x, other) if x.dtype == torch.bool else None
+
+
+def _compare(x: Any, other: Any = 0) -> Any:
+    """Comparisons and boolean ops."""
     shape = _shape_of_two(x, other)
     return None if shape is None else empty_meta(shape, torch.bool)
 
@@ -174,6 +179,7 @@ _UNARY = """
     hardsigmoid clone
 """.split()
 _BINARY = ("add", "sub", "mul", "div")
+_LOGIC = ("logical_and", "logical_or", "logical_xor", "logical_not")
 _COMPARISONS = ("eq", "ne", "gt", "ge", "lt", "le")
 
 
@@ -182,6 +188,8 @@ def _rules() -> Mapping[Any, ShapeRule]:
     rules: dict[Any, ShapeRule] = {getattr(aten, name).default: _same for name in _UNARY}
     rules |= {getattr(aten, name).Tensor: _binary for name in _BINARY}
     rules |= {getattr(aten, name).Tensor: _compare for name in _COMPARISONS}
+    rules |= {getattr(aten, name).default: _compare for name in _LOGIC}
+    rules |= {getattr(aten, f"bitwise_{name}").Tensor: _mask for name in ("and", "or", "xor")}
     rules |= {getattr(aten, name).Scalar: _compare for name in _COMPARISONS}
     rules |= {aten.pow.Tensor_Scalar: _same, aten.mul.Scalar: _binary}
     rules |= {

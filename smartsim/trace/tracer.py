@@ -1,6 +1,8 @@
 """MODEL -> GRAPH: one forward pass under the recorder, one pass forwards, one backwards."""
 
 import dataclasses
+import gc
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Integral
@@ -17,12 +19,12 @@ from smartsim.errors import (
     SmartsimError,
     suggest_name,
 )
-from smartsim.graph import Graph, Role
+from smartsim.graph import Graph
 from smartsim.trace.assemble import assemble_graph
 from smartsim.trace.known import test_leaf
 from smartsim.trace.modules import track_modules
 from smartsim.trace.propagate import propagate_needs, propagate_zeros
-from smartsim.trace.recorder import Recorder, user_line
+from smartsim.trace.recorder import ModelTensor, Recorder, user_line
 from smartsim.trace.tape import INPUT, SWITCH, Operand
 from smartsim.trace.unchanged import keep_model_unchanged, keep_torch_unchanged
 
@@ -70,7 +72,6 @@ def trace_model(
     settings = dict(condition or {})
     if not isinstance(model, torch.nn.Module):
         raise ConfigurationError(f"a model must be a torch.nn.Module, not {type(model).__name__}")
-    _check_parameters(model)
     declared = _resolve_declared(model, declared_zeros)
     with record_forward(model, inputs, settings) as (recorder, outputs):
         for leaf in recorder.leaves:
@@ -78,7 +79,7 @@ def trace_model(
         recorder.notes |= dict.fromkeys(propagate_zeros(recorder.nodes))
         propagate_needs(recorder.nodes, outputs)
         return assemble_graph(
-            recorder, model, outputs, condition=settings, name=name or type(model).__name__
+            recorder, outputs, condition=settings, name=name or type(model).__name__
         )
 
 
@@ -96,8 +97,15 @@ def record_forward(
     Raises:
         As `trace_model`.
     """
-    with keep_model_unchanged(model), keep_torch_unchanged(), track_modules(model) as stack:
-        recorder = Recorder(stack, _name_memories(model))
+    tensors = _list_tensors(model)
+    _check_parameters(tensors)
+    with (
+        _pause_collector(),
+        keep_model_unchanged(model),
+        keep_torch_unchanged(),
+        track_modules(model) as stack,
+        Recorder(stack, tensors).kept() as recorder,
+    ):
         args, kwargs = _prepare_inputs(model, inputs, recorder)
         settings = _prepare_condition(condition, recorder)
         if kwargs.keys() & settings.keys():
@@ -120,29 +128,48 @@ def record_forward(
         yield recorder, outputs
 
 
-def _check_parameters(model: torch.nn.Module) -> None:
+@contextmanager
+def _pause_collector() -> Iterator[None]:
+    """A trace makes many records and no garbage; a search for it would walk the whole heap."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _list_tensors(model: torch.nn.Module) -> list[ModelTensor]:
+    """Every parameter, then every buffer, each once."""
+    tensors: list[ModelTensor] = [("parameter", *item) for item in model.named_parameters()]
+    return [*tensors, *(("buffer", *item) for item in model.named_buffers())]
+
+
+def _check_parameters(tensors: Iterable[ModelTensor]) -> None:
     """No parameter holds NaN. A sum is NaN when a term is, and is the fastest full look."""
-    for name, parameter in model.named_parameters():
-        if isinstance(parameter, torch.nn.parameter.UninitializedParameter):
+    for kind, name, tensor in tensors:
+        if isinstance(tensor, torch.nn.parameter.UninitializedParameter):
             raise InvalidModelError(
                 f"parameter {name!r} has no shape yet; run the model once, so that its lazy layers "
                 "take one"
             )
-        if parameter.device.type == "meta" or not parameter.is_floating_point():
+        if kind == "buffer" or tensor.is_meta or not tensor.is_floating_point():
             continue
-        values = parameter.detach()
-        if values.element_size() == 1:  # torch cannot add 8-bit floats
-            values = values.float()
-        if not bool(torch.isfinite(values.sum())) and bool(torch.isnan(values).any()):
-            count = int(torch.isnan(values).sum())
+        with torch.no_grad():  # torch cannot add 8-bit floats
+            values = tensor if tensor.element_size() > 1 else tensor.float()
+            if math.isfinite(values.sum()) or not bool(torch.isnan(values).any()):
+                continue
             raise InvalidModelError(
-                f"parameter {name!r} holds {count} NaN of {parameter.numel()} values; "
-                "load sound weights, or build the model anew"
+                f"parameter {name!r} holds {int(torch.isnan(values).sum())} NaN of "
+                f"{values.numel()} values; load sound weights, or build the model anew"
             )
 
 
 def _resolve_declared(model: torch.nn.Module, names: Iterable[str]) -> frozenset[str]:
     wanted = set(names)
+    if not wanted:
+        return frozenset()
     present = {name for name, _ in model.named_parameters()}
     if "*" in wanted:
         return frozenset(present)
@@ -151,16 +178,6 @@ def _resolve_declared(model: torch.nn.Module, names: Iterable[str]) -> frozenset
             f"declared_zeros names {name!r}, which is no parameter{suggest_name(name, present)}"
         )
     return frozenset(wanted)
-
-
-def _name_memories(model: torch.nn.Module) -> dict[int, tuple[Role, str]]:
-    """Role and first name of each tensor of the model, by the identity of its memory."""
-    names: dict[int, tuple[Role, str]] = {}
-    for name, parameter in model.named_parameters():
-        names.setdefault(parameter.untyped_storage()._cdata, ("parameter", name))
-    for name, buffer in model.named_buffers():
-        names.setdefault(buffer.untyped_storage()._cdata, ("buffer", name))
-    return names
 
 
 def _prepare_inputs(
@@ -177,6 +194,8 @@ def _prepare_inputs(
     def prepare(item: Any) -> Any:
         if _is_shape(item):
             item = _empty_meta(item, dtype)
+        if isinstance(item, torch.Tensor):
+            return place(item)
         return tree_map_only(torch.Tensor, place, item)
 
     if isinstance(inputs, Mapping):
