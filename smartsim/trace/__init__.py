@@ -1,7 +1,7 @@
 """MODEL -> GRAPH: a torch model, partially evaluated at one value of its condition."""
 
 from smartsim.trace.density import measure_density
-from smartsim.trace.sources import load_model, parse_condition, parse_shape
+from smartsim.trace.sources import load_model, parse_condition, parse_input, parse_shape
 from smartsim.trace.tracer import trace_model
 from smartsim.trace.weights import collect_weights
 
@@ -10,6 +10,7 @@ __all__ = [
     "load_model",
     "measure_density",
     "parse_condition",
+    "parse_input",
     "parse_shape",
     "trace_model",
 ]

@@ -28,7 +28,7 @@ from smartsim.trace.recorder import ModelTensor, Recorder, user_line
 from smartsim.trace.tape import INPUT, SWITCH, Operand
 from smartsim.trace.unchanged import keep_model_unchanged, keep_torch_unchanged
 
-__all__ = ["record_forward", "trace_model"]
+__all__ = ["make_input", "record_forward", "trace_model"]
 
 
 def trace_model(
@@ -193,7 +193,7 @@ def _prepare_inputs(
 
     def prepare(item: Any) -> Any:
         if _is_shape(item):
-            item = _empty_meta(item, dtype)
+            item = make_input(item, dtype)
         if isinstance(item, torch.Tensor):
             return place(item)
         return tree_map_only(torch.Tensor, place, item)
@@ -209,7 +209,12 @@ def _prepare_inputs(
     )
 
 
-def _empty_meta(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+def make_input(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+    """A tensor without data.
+
+    Raises:
+        ConfigurationError: If it would be too large.
+    """
     try:
         return torch.empty(tuple(map(int, shape)), dtype=dtype, device="meta")
     except (RuntimeError, TypeError, OverflowError) as error:
