@@ -208,15 +208,16 @@ def render_comparison(runs: Mapping[str, Sequence[Run]]) -> str:
         f"{one.zeros}, {one.plan}" + (f", energies from {one.table}" if one.table else "")
     ]
     head = ["model", "at", "cycles", "x", "use %", "DRAM B", "energy", "x", "switch"]
-    remarks = {line: None for of_model in runs.values() for run in of_model for line in _open(run)}
+    missing = {
+        f"{entry.what} ({entry.component})": None
+        for of_model in runs.values()
+        for run in of_model
+        for entry in run.unpriced
+    }
+    remarks = [f"without a price, so in no energy: {', '.join(missing)}"] if missing else []
     lines = [line for text in facts for line in _wrap(text)]
     notes = [line for text in remarks for line in _wrap(text, "  ")]
     return "\n".join([*lines, "", _grid(rows, head), *([""] if notes else []), *notes]) + "\n"
-
-
-def _open(run: Run) -> list[str]:
-    what = ", ".join(dict.fromkeys(f"{e.what} ({e.component})" for e in run.unpriced))
-    return [f"without a price, so in no energy: {what}"] if what else []
 
 
 def render_accelerator(accelerator: Accelerator) -> str:
