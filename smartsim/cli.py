@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from smartsim import cli_simulate, cli_train
+from smartsim import __version__, cli_simulate, cli_train
 from smartsim.errors import ConfigurationError, SmartsimError
 
 if TYPE_CHECKING:
@@ -23,15 +23,32 @@ _PAPER = {"arch": "resnet34", "classes": 10, "shape": _INPUT}
 
 
 class _OneSentenceGroup(click.Group):
-    """A group whose verbs end with one sentence and exit code 2 on every error of ours."""
+    """A group whose verbs end with one sentence and exit code 2 on every bad input."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as error:
+            _fail_usage(error)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except SmartsimError as error:
             _fail(str(error))
+        except click.UsageError as error:
+            _fail_usage(error)
+        except BrokenPipeError:  # whoever read our output has seen enough
+            raise
         except OSError as error:
             _fail(f"{error.filename or 'file'}: {error.strerror or error}")
+
+
+def _fail_usage(error: click.UsageError) -> NoReturn:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        raise error
+    help_of = error.ctx.command_path if error.ctx else "smartsim"
+    _fail(f"{error.format_message().rstrip('.')}; see {help_of} --help")
 
 
 def _fail(sentence: str) -> NoReturn:
@@ -40,7 +57,7 @@ def _fail(sentence: str) -> NoReturn:
 
 
 @click.group(cls=_OneSentenceGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="smartsim")
+@click.version_option(__version__)
 def cli() -> None:
     """What a conditional neural network costs in hardware, by how often each part is paid for."""
 
@@ -64,7 +81,12 @@ _ignore = click.option("--ignore", multiple=True, help="Operator to leave out; m
 
 @cli.command()
 @click.argument("model")
-@click.option("--input", "shapes", multiple=True, help="Input shape, such as 1,3,32,32.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    help="Input shape, such as 1,3,32,32, or 1,16:int64; once for each input.",
+)
 @click.option("--condition", multiple=True, help="What the user sets, such as lam=1.0.")
 @click.option(
     "--declare-zeros", multiple=True, help="Parameter whose zeros are structure; * for all."
@@ -72,7 +94,7 @@ _ignore = click.option("--ignore", multiple=True, help="Operator to leave out; m
 @_output
 def trace(
     model: str,
-    shapes: tuple[str, ...],
+    inputs: tuple[str, ...],
     condition: tuple[str, ...],
     declare_zeros: tuple[str, ...],
     output: Path | None,
@@ -84,9 +106,9 @@ def trace(
     """
     from smartsim.graph import save_graph
     from smartsim.report.layers import render_graph
-    from smartsim.trace import load_model, parse_condition, parse_shape, trace_model
+    from smartsim.trace import load_model, parse_condition, parse_input, trace_model
 
-    given = [parse_shape(text) for text in shapes or (_INPUT,)]
+    given = [parse_input(text) for text in inputs or (_INPUT,)]
     conditions = parse_condition(condition)
     graph = trace_model(
         load_model(model), given, condition=conditions, declared_zeros=declare_zeros, name=model
@@ -238,7 +260,12 @@ def _of_methods(command: Any) -> Any:
 @click.option("--energy", default="", help="Number formats to price, such as int8,fp32,shift8.")
 @click.option("--table", "energy_table", default=_TABLE, show_default=True, help="Energy table.")
 @_per_switch
-@click.option("--format", "formats", default="md,tex,csv,json", show_default=True)
+@click.option(
+    "--format",
+    "formats",
+    default="",
+    help="Files to write, of md,tex,csv,json; without --output, the one format to print.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the files.")
 def table2(**options: Any) -> None:
     """Compare PGD-AT, OAT, FLOAT and SMART as the SMART paper's Table 2 does.
@@ -249,11 +276,19 @@ def table2(**options: Any) -> None:
     from smartsim.report.measured import load_measured
     from smartsim.report.provenance import collect_provenance
     from smartsim.report.published import load_published
-    from smartsim.report.render import render_terminal, write_table2
+    from smartsim.report.render import (
+        FORMATS,
+        check_formats,
+        render_format,
+        render_terminal,
+        write_table2,
+    )
     from smartsim.report.table2 import build_table2
 
     convention = _read_convention(options["convention"])
-    formats = tuple(name.strip() for name in options["formats"].split(",") if name.strip())
+    formats = check_formats([f.strip() for f in options["formats"].split(",") if f.strip()])
+    if options["output"] is None and len(formats) > 1:
+        raise ConfigurationError("several formats need --output FOLDER; without it, name one")
     measured = load_measured(options["results"])
     is_paper = all(options[key] == value for key, value in _PAPER.items())
     traces = _trace_methods(options)
@@ -279,10 +314,13 @@ def table2(**options: Any) -> None:
             inferences_per_switch=options["inferences_per_switch"],
             ignore=options["ignore"],
         )
+    if options["output"] is None:
+        click.echo(render_format(table, *formats) if formats else render_terminal(table), nl=False)
+        return
+    paths = write_table2(table, options["output"], formats or FORMATS)
     click.echo(render_terminal(table), nl=False)
-    if options["output"] is not None:
-        for path in write_table2(table, options["output"], formats):
-            click.echo(f"written: {path}")
+    for path in paths:
+        click.echo(f"written: {path}")
 
 
 @report.command("energy-vs-bits")
@@ -397,6 +435,8 @@ def _trace_methods(options: dict[str, Any]) -> "list[MethodTraces]":
             traces.append(MethodTraces(label=label, paths=paths, frozen=frozen))
         for name in options["add"]:
             label = name.rpartition(":")[2]
+            if label in [trace.label for trace in traces]:
+                label = name
             paths = _trace_paths(name, options["shape"], lams, bar)
             traces.append(MethodTraces(label=label, paths=paths))
     return traces
@@ -420,14 +460,19 @@ def _parse_lams(text: str) -> tuple[float, ...]:
 
 
 def _trace_paths(name: str, shape: str, lams: tuple[float, ...], bar: Any) -> "dict[float, Graph]":
-    """One model's traces at each lam."""
-    from smartsim.trace import load_model, parse_shape, trace_model
+    """One model's traces at each lam; a model that takes no lam is the same at each."""
+    from smartsim.trace import load_model, parse_shape, takes_argument, trace_model
 
     model = load_model(name)
-    paths = {}
+    is_conditional = takes_argument(model, "lam")
+    paths: dict[float, Graph] = {}
     for lam in lams:
         bar.set_postfix_str(f"{name} at lam = {lam:g}")
-        paths[lam] = trace_model(model, parse_shape(shape), condition={"lam": lam}, name=name)
+        if is_conditional or not paths:
+            condition = {"lam": lam} if is_conditional else {}
+            paths[lam] = trace_model(model, parse_shape(shape), condition=condition, name=name)
+        else:
+            paths[lam] = next(iter(paths.values()))
         bar.update()
     return paths
 

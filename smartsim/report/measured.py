@@ -66,10 +66,13 @@ def _read_row(data: Mapping[str, Any], row: Mapping[str, Any]) -> Measured:
     accuracy, images = float(row["accuracy"]), int(row["images"])
     if not 0 <= accuracy <= 100 or images < 1:
         raise ValueError(f"accuracy {accuracy} % of {images} images cannot be")
+    lam = float(row["lam"])
+    if not 0 <= lam <= 1:
+        raise ValueError(f"lam {lam} is not in [0, 1]")
     share = accuracy / 100
     return Measured(
         method=str(data["method"]),
-        lam=float(row["lam"]),
+        lam=lam,
         attack=str(row["attack"]),
         accuracy=accuracy,
         images=images,

@@ -1,6 +1,7 @@
 """What a result was made with: versions, command, commit."""
 
 import platform
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +18,7 @@ def collect_provenance(command: Sequence[str]) -> Mapping[str, str]:
     Args:
         command: The command line, without the interpreter.
     """
-    facts = {"command": " ".join(command), "python": platform.python_version()}
+    facts = {"command": shlex.join(command), "python": platform.python_version()}
     for package in _PACKAGES:
         try:
             facts[package] = version(package)
@@ -29,10 +30,13 @@ def collect_provenance(command: Sequence[str]) -> Mapping[str, str]:
 
 def _commit() -> str:
     """The checkout's commit, marked when it has changes; empty outside of a checkout."""
+    folder = Path(__file__).resolve().parents[2]
+    if not (folder / ".git").exists():
+        return ""  # installed: a repository further up would be somebody else's
     try:
         answer = subprocess.run(
             ["git", "describe", "--always", "--dirty"],
-            cwd=Path(__file__).resolve().parent,
+            cwd=folder,
             capture_output=True,
             text=True,
             timeout=5,

@@ -2,7 +2,7 @@
 
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from smartsim.report.table2 import Number, Row, Table2
 
 __all__ = [
     "FORMATS",
+    "check_formats",
     "format_number",
+    "render_format",
+    "render_latex",
     "render_markdown",
     "render_terminal",
     "table2_frame",
@@ -53,7 +56,10 @@ def table2_frame(table: Table2) -> pd.DataFrame:
         for row in table.rows
         for method, value in row.values.items()
     ]
-    return pd.DataFrame(records).astype({"value": object})
+    frame = pd.DataFrame(records)
+    # as objects from the start: beside ratios, pandas would make floats of exact counts
+    frame["value"] = pd.Series([record["value"] for record in records], dtype=object)
+    return frame
 
 
 def format_number(value: Number, unit: str) -> str:
@@ -195,35 +201,53 @@ def render_markdown(table: Table2) -> str:
 
 def render_latex(table: Table2) -> str:
     """The table as a LaTeX tabular with booktabs rules."""
-    frame = pd.DataFrame(_grid(table), columns=_columns(table)).replace({"%": r"\%"}, regex=True)
-    style = frame.style.hide(axis="index")
+    frame = pd.DataFrame(_grid(table), columns=_columns(table))
+    style = frame.style.hide(axis="index").format(escape="latex")
+    style = style.format_index(escape="latex", axis="columns")
     columns = "llll" + "r" * len(table.methods) + "l"
-    notes = "".join(f"% {note}\n" for note in _lettered(table))
-    facts = "".join(f"% {key}: {value}\n" for key, value in table.provenance.items())
-    return facts + notes + str(style.to_latex(hrules=True, column_format=columns))
+    facts = [f"{key}: {value}" for key, value in table.provenance.items()]
+    comments = "".join(f"% {' '.join(line.split())}\n" for line in [*facts, *_lettered(table)])
+    return comments + str(style.to_latex(hrules=True, column_format=columns))
+
+
+def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    """The formats, if all are known.
+
+    Raises:
+        ConfigurationError: If one is unknown.
+    """
+    for name in formats:
+        if name not in FORMATS:
+            raise ConfigurationError(f"unknown format {name!r}{suggest_name(name, FORMATS)}")
+    return tuple(dict.fromkeys(formats))
+
+
+def render_format(table: Table2, name: str) -> str:
+    """The text of the table's file in one of `FORMATS`."""
+    match name:
+        case "md":
+            return render_markdown(table)
+        case "tex":
+            return render_latex(table)
+        case "csv":
+            return str(table2_frame(table).to_csv(index=False, lineterminator="\n"))
+        case _:
+            return json.dumps(table.to_dict(), indent=1) + "\n"
 
 
 def write_table2(
-    table: Table2, folder: Path, formats: tuple[str, ...] = FORMATS, stem: str = "table2"
+    table: Table2, folder: Path, formats: Sequence[str] = FORMATS, stem: str = "table2"
 ) -> tuple[Path, ...]:
     """Write the table into `folder`, one file a format, each whole or not at all.
 
     Raises:
         ConfigurationError: If a format is unknown.
     """
-    for name in formats:
-        if name not in FORMATS:
-            raise ConfigurationError(f"unknown format {name!r}{suggest_name(name, FORMATS)}")
+    texts = {name: render_format(table, name) for name in check_formats(formats)}
     folder.mkdir(parents=True, exist_ok=True)
-    texts: Mapping[str, str] = {
-        "md": render_markdown(table),
-        "tex": render_latex(table),
-        "csv": table2_frame(table).to_csv(index=False, lineterminator="\n"),
-        "json": json.dumps(table.to_dict(), indent=1) + "\n",
-    }
     paths = []
-    for name in formats:
+    for name, text in texts.items():
         path = folder / f"{stem}.{name}"
-        write_text_atomically(path, texts[name])
+        write_text_atomically(path, text)
         paths.append(path)
     return tuple(paths)

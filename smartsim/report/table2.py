@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from smartsim.counts import Action, Convention, count_actions, count_parameters
 from smartsim.counts.count import UNNOISED_LAYER
+from smartsim.errors import ConfigurationError
 from smartsim.graph import Graph, Stage
 from smartsim.report.measured import Measured
 from smartsim.report.published import PublishedTable
@@ -142,9 +143,15 @@ def build_table2(
 
     Returns:
         The record; render it with `smartsim.report.render`.
+
+    Raises:
+        ConfigurationError: If two columns have one label, or accuracies belong to no column.
     """
     lams = sorted({lam for trace in traces for lam in trace.paths})
     left_out = tuple(ignore)
+    measured = tuple(measured)
+    methods = tuple(trace.label for trace in traces)
+    _check_labels(methods, measured)
     rows: list[Row] = []
     for lam in lams:
         rows += _published_rows(published, lam, ("CA", "RA"))
@@ -153,7 +160,6 @@ def build_table2(
         rows += _action_rows(traces, lam, convention, published, left_out)
     rows += _frozen_rows(traces, convention, left_out)
     rows += _ratio_rows(traces, convention, published)
-    methods = tuple(trace.label for trace in traces)
     whole = [row for row in rows if set(row.values) & set(methods)]
     used = dict.fromkeys(note for row in whole for note in row.notes)
     return Table2(
@@ -164,6 +170,18 @@ def build_table2(
         notes={key: _NOTES[key] for key in used},
         provenance=dict(provenance or {}),
     )
+
+
+def _check_labels(methods: Sequence[str], measured: Iterable[Measured]) -> None:
+    for label in methods:
+        if methods.count(label) > 1:
+            raise ConfigurationError(f"two columns are called {label!r}; give each its own label")
+    for row in measured:
+        if row.method not in methods:
+            raise ConfigurationError(
+                f"accuracies of {row.method!r} belong to no column of this table; its columns are "
+                f"{', '.join(methods)}"
+            )
 
 
 def _published_rows(

@@ -1,7 +1,13 @@
 """MODEL -> GRAPH: a torch model, partially evaluated at one value of its condition."""
 
 from smartsim.trace.density import measure_density
-from smartsim.trace.sources import load_model, parse_condition, parse_input, parse_shape
+from smartsim.trace.sources import (
+    load_model,
+    parse_condition,
+    parse_input,
+    parse_shape,
+    takes_argument,
+)
 from smartsim.trace.tracer import trace_model
 from smartsim.trace.weights import collect_weights
 
@@ -12,5 +18,6 @@ __all__ = [
     "parse_condition",
     "parse_input",
     "parse_shape",
+    "takes_argument",
     "trace_model",
 ]

@@ -24,7 +24,7 @@ import torch._export.verifier
 from smartsim.errors import USER_CODE_ERRORS, FileFormatError, SmartsimError
 from smartsim.trace.modules import running_modules
 
-__all__ = ["load_exported"]
+__all__ = ["ExportedModel", "load_exported"]
 
 _PARTS = re.compile(
     r"models/model\.json|data/(weights/weight_\d+|weights/model_weights_config\.json"
@@ -59,7 +59,7 @@ _DAMAGE = (
 """What reading a damaged archive raises beside the errors of any code."""
 
 
-class _ExportedModel(torch.nn.Module):
+class ExportedModel(torch.nn.Module):
     """An exported program that runs op by op, under the module names that it was exported with."""
 
     def __init__(self, program: torch.fx.GraphModule) -> None:
@@ -67,25 +67,34 @@ class _ExportedModel(torch.nn.Module):
         self.program = program
 
     def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, Any]]:
+        """Under the names of the model that was exported."""
         return self.program.named_parameters(*args, **kwargs)
 
     def named_buffers(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, Any]]:
+        """Under the names of the model that was exported."""
         return self.program.named_buffers(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program op by op."""
         given = self._bind(list(args), kwargs)
         flat = torch.fx._pytree.tree_flatten_spec(given, self.program._in_spec)
         result = _NamedInterpreter(self.program).run(*flat, enable_io_processing=False)
         shape: Any = self.program._out_spec
         return torch.utils._pytree.tree_unflatten(list(result), shape)
 
+    @property
+    def argument_names(self) -> tuple[str, ...]:
+        """What it was exported with, in order."""
+        spec: Any = self.program._in_spec
+        codegen: Any = self.program.graph._codegen
+        names = tuple(codegen.pytree_info.orig_args)
+        return names[len(names) - sum(part.num_children for part in spec.children()) :]
+
     def _bind(self, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments by position and by name as the program was exported with them."""
         spec: Any = self.program._in_spec
         positional, named = spec.children()
-        codegen: Any = self.program.graph._codegen
-        names = list(codegen.pytree_info.orig_args)
-        names = names[len(names) - positional.num_children - named.num_children :]
+        names = self.argument_names
         for name in names[len(args) : positional.num_children]:
             if name in kwargs:
                 args.append(kwargs.pop(name))
@@ -118,7 +127,7 @@ def load_exported(path: Path) -> torch.nn.Module:
         with _quiet_reader():
             program = torch.export.load(plain).module(check_guards=False)
         _check_calls(program)
-        return _ExportedModel(program)
+        return ExportedModel(program)
     except FileFormatError as error:
         raise FileFormatError(f"{path}: {error}") from error
     except SmartsimError:

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +12,10 @@ import torch
 
 from smartsim.errors import USER_CODE_ERRORS, ConfigurationError, suggest_name
 from smartsim.models import METHODS, build_named_model
-from smartsim.trace.exported import load_exported
+from smartsim.trace.exported import ExportedModel, load_exported
 from smartsim.trace.tracer import make_input
 
-__all__ = ["load_model", "parse_condition", "parse_input", "parse_shape"]
+__all__ = ["load_model", "parse_condition", "parse_input", "parse_shape", "takes_argument"]
 
 
 def load_model(name: str) -> torch.nn.Module:
@@ -96,6 +97,18 @@ def _call(name: str, build: object) -> object:
         raise ConfigurationError(
             f"{name}() raised {type(error).__name__}: {error}; it is called without arguments"
         ) from error
+
+
+def takes_argument(model: torch.nn.Module, name: str) -> bool:
+    """Whether the model's forward takes an argument of this name.
+
+    >>> takes_argument(torch.nn.ReLU(), "lam")
+    False
+    """
+    if isinstance(model, ExportedModel):
+        return name in model.argument_names
+    kinds = inspect.signature(model.forward).parameters
+    return name in kinds or any(kind.kind is kind.VAR_KEYWORD for kind in kinds.values())
 
 
 def parse_input(text: str) -> tuple[int, ...] | torch.Tensor:
