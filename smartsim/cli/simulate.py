@@ -113,10 +113,9 @@ def _simulate_all(graphs: tuple[Path, ...], options: dict[str, Any]) -> "dict[st
         graph = load_graph(path)
         given.setdefault(graph.model or path.stem, []).append(graph)
     if options["compare"]:
-        # The root module's helper; it imports this module, so it is imported late.
-        from smartsim.cli import _trace_methods
+        from smartsim.cli.methods import trace_methods
 
-        for trace in _trace_methods({**_ARCH, **options, "add": ()}):
+        for trace in trace_methods({**_ARCH, **options, "add": ()}):
             given[trace.label] = list(trace.paths.values())
     return {
         label: [
