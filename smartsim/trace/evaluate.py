@@ -1,16 +1,23 @@
 """Computing what is known at trace time, on demand, without touching the user's tensors."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from torch._C import _len_torch_dispatch_stack
 from torch.utils._python_dispatch import _disable_current_modes
 
 from smartsim.trace.geometry import View
 from smartsim.trace.kernels import map_tensors
 from smartsim.trace.tape import Node, Operand, Value
 
-__all__ = ["compute", "compute_arguments"]
+__all__ = ["compute", "compute_arguments", "plain_torch"]
+
+
+def plain_torch() -> AbstractContextManager[object]:
+    """Ops inside are executed, also where the caller is under a dispatch mode of his own."""
+    return _disable_current_modes() if _len_torch_dispatch_stack() else nullcontext()
 
 
 def compute(value: Value) -> torch.Tensor:
@@ -20,7 +27,7 @@ def compute(value: Value) -> torch.Tensor:
     """
     if value.content is not None:
         return value.content
-    with _disable_current_modes(), torch.no_grad():
+    with plain_torch(), torch.no_grad():
         return _content(value)
 
 
@@ -71,7 +78,7 @@ def compute_arguments(
     args: tuple[Any, ...], kwargs: Mapping[str, Any], operands: list[Operand]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments with each tensor replaced by its real, known content."""
-    with _disable_current_modes(), torch.no_grad():
+    with plain_torch(), torch.no_grad():
         return _real_arguments(args, kwargs, operands)
 
 

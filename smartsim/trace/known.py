@@ -6,9 +6,8 @@ as lam = 0. A fresh weight that happens to hold 0.0 is no structure.
 """
 
 import torch
-from torch.utils._python_dispatch import _disable_current_modes
 
-from smartsim.trace.evaluate import compute
+from smartsim.trace.evaluate import compute, plain_torch
 from smartsim.trace.tape import SWITCH, Node, Operand, Value
 
 __all__ = ["find_mask", "is_scalar_zero", "test_leaf"]
@@ -28,7 +27,7 @@ def find_mask(operand: Operand) -> bool:
 
 def _starts_as_mask(leaf: torch.Tensor) -> bool:
     """Whether the first element of its memory is 0 or 1; of an ordinary weight's it is not."""
-    with _disable_current_modes():
+    with plain_torch():
         return leaf.as_strided((), (), 0).item() in (0, 1)
 
 
@@ -45,7 +44,7 @@ def _may_be_mask(value: Value) -> bool:
 
 def _test_mask(value: Value) -> None:
     content = compute(value)
-    with _disable_current_modes():
+    with plain_torch():
         for part in (content[:_GLANCE], content):
             if not bool(((part == 0) | (part == 1)).all()):
                 return

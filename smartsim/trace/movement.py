@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils._python_dispatch import _disable_current_modes
 
-from smartsim.trace.evaluate import compute_arguments
+from smartsim.trace.evaluate import compute_arguments, plain_torch
 from smartsim.trace.geometry import Bits, View
 from smartsim.trace.tape import Node, Operand, Value, narrow
 
@@ -43,7 +42,7 @@ def _map_sources(node: Node) -> NDArray[np.int64] | None:
     adds = bool(node.attributes.get("accumulate")) or "reduce" in node.attributes
     if adds or sum(sizes) > _LARGEST_MAP or not all(operand.value.known for operand in controls):
         return None
-    with _disable_current_modes(), torch.no_grad():
+    with plain_torch(), torch.no_grad():
         starts = iter(np.cumsum([1, *sizes]).tolist())
         operands = [
             operand if operand.argument in _CONTROLS else _number(operand, next(starts))
@@ -121,7 +120,7 @@ def _known(condition: Operand) -> Bits | None:
     if not condition.value.known or condition.converted:
         return None
     (content,), _ = compute_arguments((torch.empty(0),), {}, [condition])
-    with _disable_current_modes():
+    with plain_torch():
         return np.asarray((content != 0).cpu().numpy())
 
 

@@ -36,17 +36,20 @@ def propagate_zeros(nodes: Iterable[Node]) -> tuple[str, ...]:
     """
     lost: dict[str, str] = {}
     for node in nodes:
-        if node.name != "aten.native_batch_norm":  # its vectors of ones and zeros are no masks
-            for operand in node.inputs:
-                if operand.value.node is None:
-                    find_mask(operand)
-        knows_something = any(operand.value.bits is not None for operand in node.inputs)
+        may_hold_masks = node.name != "aten.native_batch_norm"  # its ones and zeros are none
+        knows_something = False
+        for operand in node.inputs:
+            value = operand.value
+            if value.node is None and not value.tested and may_hold_masks:
+                find_mask(operand)
+            knows_something = knows_something or value.bits is not None
         bits = None
         if knows_something or node.name in _MAKES_ZEROS:
             bits = _rule(node).zeros(node)
         if knows_something and bits is None and _loses_zeros(node):
             lost.setdefault(node.name, node.module)
-        _write_bits(node, bits)
+        if bits is not None or node.in_place:
+            _write_bits(node, bits)
     return tuple(
         f"known zeros are not followed through {name} (first in module {module!r}): "
         "what it makes counts as dense"
@@ -108,6 +111,10 @@ def propagate_needs(nodes: Sequence[Node], outputs: Iterable[Operand]) -> None:
 
 
 def _visit(node: Node) -> None:
+    if _reads_all(node):
+        for operand in node.inputs:
+            operand.value.need = operand.value.held = ALL
+        return
     needed, is_needed = _needed_output(node, [o.value.need for o in node.outputs])
     if not is_needed:
         node.live = Work(sites=0, sites_in_bounds=0, outputs=0)
@@ -125,6 +132,17 @@ def _visit(node: Node) -> None:
         operand.value.need = join_needs(operand.value.need, need, operand.value.size)
     _hold(node, needs)
     _pass_before(node)
+
+
+def _reads_all(node: Node) -> bool:
+    """Whether all is needed, nothing is known, and all operands are whole: the frequent case."""
+    need = node.outputs[0].value.need
+    if need is not ALL or node.in_place or node.stage == DEPLOY:
+        return False
+    for operand in node.inputs:
+        if operand.value.bits is not None or not operand.view.is_whole or operand.converted:
+            return False
+    return RULES.get(node.name, OPAQUE).plain and not node.outputs[0].converted
 
 
 def _hold(node: Node, needs: list[Need]) -> None:

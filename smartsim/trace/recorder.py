@@ -44,14 +44,15 @@ _IGNORES_TARGET = frozenset(
 
 
 class _Memory:
-    """A piece of memory, and the value that it holds now."""
+    """A piece of memory, the value that it holds now, and how the tensor that made it shows it."""
 
-    __slots__ = ("itemsize", "keep", "value")
+    __slots__ = ("itemsize", "keep", "value", "view")
 
-    def __init__(self, value: Value, itemsize: int, keep: torch.Tensor) -> None:
+    def __init__(self, value: Value, itemsize: int, keep: torch.Tensor, view: View) -> None:
         self.value = value
         self.itemsize = itemsize
         self.keep = keep  # while it lives, nobody else gets its address
+        self.view = view
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -96,6 +97,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for node in self.nodes:
                 for operand in node.outputs:
                     operand.value.node = None
+            self.nodes.clear()
+            self.leaves.clear()
+            self._memories.clear()
 
     def _declare(
         self, tensor: torch.Tensor, storage: Any, stage: int, role: Role, name: str
@@ -107,7 +111,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         value.leaf = tensor if known else None
         value.known, value.tiny = known, known and size <= _TINY_ELEMENTS
         self.leaves.append(value)
-        memory = self._memories[storage._cdata] = _Memory(value, itemsize, tensor)
+        memory = _Memory(value, itemsize, tensor, self._view(tensor, size))
+        self._memories[storage._cdata] = memory
         return memory
 
     def operand(self, tensor: torch.Tensor, argument: str) -> Operand:
@@ -118,6 +123,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             role, name = self._names.get(storage._cdata, ("constant", ""))
             memory = self._declare(tensor, storage, DEPLOY, role, name)
         value = memory.value
+        if tensor is memory.keep:
+            return Operand(argument, value, memory.view, tensor.dtype)
         converted = tensor.element_size() != memory.itemsize
         view = self._view_of_all(value.size) if converted else self._view(tensor, value.size)
         return Operand(argument, value, view, tensor.dtype, converted)
@@ -155,6 +162,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return func(*args, **kwargs)
         if operator.changes_view:
             return self._change_view(operator, func, args, kwargs)
+        if operator.name == "aten.empty" and 0 in args[0]:
+            return self._kernels.run(func, operator, args, kwargs)  # scratch, as of a batch norm
         inputs, attributes = self._read_arguments(operator, args, kwargs)
         if operator.name == "aten._local_scalar_dense":
             return self._read_scalar(args[0], inputs[0])
@@ -207,7 +216,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 f"{operator.name} reshapes the {role} {name!r} in place at {user_line()}; "
                 "a trace leaves the model as it is, so use the plain form"
             )
-        return func(*args, **kwargs)
+        result = func(*args, **kwargs)
+        memory = self._memories.get(args[0].untyped_storage()._cdata)
+        if memory is not None and args[0] is memory.keep:
+            memory.view = self._view(args[0], memory.value.size)
+        return result
 
     def _run(self, operator: Operator, node: Node) -> Any:
         """The op's outputs, as shapes."""
@@ -279,7 +292,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             known, tiny = known and operand.value.known, tiny and operand.value.tiny
         for place, tensor in enumerate(result if isinstance(result, tuple | list) else (result,)):
             if not isinstance(tensor, torch.Tensor) or (not node.inputs and tensor.numel() == 0):
-                continue  # an empty scratch tensor, such as a batch norm's reserve
+                continue  # made of nothing, and holds nothing
             memory = tensor.untyped_storage()
             address = memory._cdata
             if address in self._memories:
@@ -288,8 +301,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             size = memory.nbytes() // itemsize
             value = self._new_value(size, node.stage, node=node)
             value.known, value.tiny = known, tiny and size <= _TINY_ELEMENTS
-            self._memories[address] = _Memory(value, itemsize, tensor)
-            node.outputs.append(Operand(str(place), value, self._view(tensor, size), tensor.dtype))
+            view = self._view(tensor, size)
+            self._memories[address] = _Memory(value, itemsize, tensor, view)
+            node.outputs.append(Operand(str(place), value, view, tensor.dtype))
 
     def _overwrite(self, operator: Operator, node: Node) -> Any:
         """An in-place op: its target's memory holds a new value, and it returns its target."""
