@@ -27,7 +27,7 @@ from smartsim.train.randomness import make_generator, make_seed
 from smartsim.train.run import Run, not_finite, prepare_run, restore_run, save_run
 from smartsim.train.settings import TrainSettings
 
-__all__ = ["Progress", "Trained", "train"]
+__all__ = ["Progress", "Trained", "take_step", "train"]
 
 FLUSH_EVERY = 20
 """Steps between two looks at the metrics."""
@@ -135,7 +135,7 @@ def _run_epoch(
     order = order.to(run.device)
     for batch in range(run.place.batch, run.batches):
         first = batch * settings.batch_size
-        outcome = _take_step(run, order[first : first + settings.batch_size])
+        outcome = take_step(run, order[first : first + settings.batch_size])
         run.waiting.append((run.place.step, epoch, rate, outcome))
         run.place = replace(run.place, batch=batch + 1, step=run.place.step + 1)
         due = run.place.step % FLUSH_EVERY == 0
@@ -152,7 +152,7 @@ def _run_epoch(
     return False
 
 
-def _take_step(run: Run, places: Tensor) -> Outcome:
+def take_step(run: Run, places: Tensor) -> Outcome:
     """One batch: images, loss, gradients, update."""
     settings, number = run.settings, run.place.step
     whole = pick_batch(
@@ -179,6 +179,7 @@ def _take_step(run: Run, places: Tensor) -> Outcome:
             step_size=_step_size(settings, settings.attack_steps),
         ),
         redraw=settings.redraw,
+        attack_dtype=_attack_dtype(settings),
         lam=settings.lam,
         seed=settings.seed,
         number=number,
@@ -201,6 +202,12 @@ def _step_size(settings: TrainSettings, steps: int) -> float:
     if settings.step_size is not None:
         return settings.step_size
     return official_step_size(settings.epsilon, steps)
+
+
+def _attack_dtype(settings: TrainSettings) -> torch.dtype | None:
+    if not settings.fold_attack:
+        return None
+    return torch.bfloat16 if settings.precision == "bf16" else torch.float32
 
 
 def _autocast(settings: TrainSettings, device: torch.device) -> Any:

@@ -8,6 +8,7 @@ from torch import Tensor
 from smartsim.models import Condition, ConditionalModel
 from smartsim.train.attacks import Pgd, attack_images, undisturbed
 from smartsim.train.augment import scale_images
+from smartsim.train.folded import fold_model
 
 __all__ = ["attack_in_batches", "batches", "measure_correct"]
 
@@ -65,16 +66,11 @@ def attack_in_batches(
     """Adversarial images for all images, float32 in [0, 1]; the model is left as it was."""
     found = []
     with undisturbed(model):
+        dtype = next(model.parameters()).dtype
+        predict = fold_model(model, condition, dtype=dtype, redraw=True)
         for part in batches(images, batch_size):
-            found.append(
-                attack_images(
-                    lambda x: model(x, condition),
-                    as_floats(images[part]),
-                    labels[part],
-                    attack,
-                    generator,
-                )
-            )
+            victims = as_floats(images[part])
+            found.append(attack_images(predict, victims, labels[part], attack, generator))
     return torch.cat(found)
 
 

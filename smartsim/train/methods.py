@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from smartsim.models import LAM_GRID, Condition, ConditionalModel, make_condition
 from smartsim.train.attacks import Pgd, attack_images, undisturbed
+from smartsim.train.folded import fold_model
 from smartsim.train.randomness import make_generator
 
 __all__ = ["STEPS", "Outcome", "Step", "draw_lams", "float_step", "oat_step", "pgdat_step"]
@@ -33,6 +34,7 @@ class Step:
         share: Which of the whole batch are this process's.
         attack: How adversarial images are made.
         redraw: Whether noise is drawn at each step of the attack, or once an attack.
+        attack_dtype: What the folded attack computes in; None attacks through `forward`.
         lam: What PGD-AT trains for.
         seed: Of the run.
         number: Of the step, from 0.
@@ -47,6 +49,7 @@ class Step:
     share: slice
     attack: Pgd
     redraw: str
+    attack_dtype: torch.dtype | None
     lam: float
     seed: int
     number: int
@@ -61,18 +64,17 @@ class Step:
         generator = make_generator(self.seed, "attack", self.number, device=images.device)
         whole = torch.empty(self.batch_size, *images.shape[1:], device=images.device)
         starts = whole.uniform_(-1, 1, generator=generator)[self.share][part].to(images.dtype)
-        predict = self._keep_noise(condition) if self.redraw == "attack" else self._at(condition)
         with undisturbed(self.model):
+            predict = self._victim(condition)
             return attack_images(predict, images, labels, self.attack, starts=starts)
 
-    def _at(self, condition: Condition) -> Callable[[Tensor], Tensor]:
-        return lambda images: self.forward(images, condition)
-
-    def _keep_noise(self, condition: Condition) -> Callable[[Tensor], Tensor]:
-        """Rewinds the noise before each forward, so that all draw the same."""
-        noise = self.noise
-        if noise is None:
-            return self._at(condition)
+    def _victim(self, condition: Condition) -> Callable[[Tensor], Tensor]:
+        """What is attacked: the model, folded or not, with noise drawn as `redraw` says."""
+        redraw, noise = self.redraw == "step", self.noise
+        if self.attack_dtype is not None:
+            return fold_model(self.model, condition, dtype=self.attack_dtype, redraw=redraw)
+        if redraw or noise is None:
+            return lambda images: self.forward(images, condition)
         state = noise.get_state()
 
         def predict(images: Tensor) -> Tensor:

@@ -53,6 +53,8 @@ class TrainSettings:
         validate_every: Epochs between two measurements.
         precision: "fp32", or "bf16" products with fp32 weights.
         channels_last: Whether convolutions see channels last, which changes rounding only.
+        fold_attack: Whether attacks in training run on the model with its batch norms folded into
+            the weights, which changes rounding only.
         compile: Whether torch compiles the forward pass.
         threads: CPU threads; None leaves torch's choice.
     """
@@ -81,6 +83,7 @@ class TrainSettings:
     validate_every: int = 1
     precision: Precision = "fp32"
     channels_last: bool = True
+    fold_attack: bool = True
     compile: bool = False
     threads: int | None = None
 
