@@ -21,7 +21,7 @@ from smartsim.errors import (
 )
 from smartsim.graph import Stage
 from smartsim.testing.calls import RULES, Call, Rule
-from smartsim.testing.memory import Memory, Operand, is_mask, to_values
+from smartsim.testing.memory import Memory, Operand, is_binary, to_values
 from smartsim.testing.rules.creation import DRAWS
 from smartsim.testing.scalars import Act, Scalar, ScalarArray, Site, elements, latest_stage
 
@@ -73,6 +73,7 @@ class ScalarMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for leaf in tree_flatten(originals)[0]:
             if isinstance(leaf, torch.Tensor):
                 self._memory.read(leaf)
+        self._refuse_training(func, originals)
         written = self._protect_users_tensors(func, originals)
         stand_ins: dict[int, torch.Tensor] = {}
 
@@ -95,6 +96,14 @@ class ScalarMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         ):
             self._execute(func, _bind(func, args, kwargs), results)
         return tree_map(lambda leaf: stand_ins.get(id(leaf), leaf), result)
+
+    def _refuse_training(self, func: _Overload, arguments: Mapping[str, Any]) -> None:
+        """A batch norm that learns writes to its statistics without its schema saying so."""
+        if arguments.get("training") and isinstance(arguments.get("running_mean"), torch.Tensor):
+            raise MissingRuleError(
+                f"{_name(func)} in module {self._path[-1]!r} learns the statistics of its batch, "
+                "which has no scalar rule; call model.eval()"
+            )
 
     def _protect_users_tensors(self, func: _Overload, arguments: Mapping[str, Any]) -> bool:
         """Redirect what is written in place to copies; say whether anything is written."""
@@ -185,9 +194,7 @@ class ScalarMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             )
         else:
             self._check_values(call, tensor, scalars)
-        if _makes_mask(call, tensor):
-            scalars = call.map(_as_mask, scalars)
-        self._memory.write(tensor, scalars, call.site.stage)
+        self._memory.write(tensor, scalars, call.site.stage, is_mask=_makes_mask(call, tensor))
 
     def _check_values(self, call: Call, tensor: torch.Tensor, scalars: ScalarArray) -> None:
         expected = to_values(tensor)
@@ -213,19 +220,18 @@ class ScalarMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         )
 
 
+_KEEP_MASKS = frozenset({"aten.clone", "aten._to_copy", "aten.copy", "aten.mul"})
+
+
 def _makes_mask(call: Call, tensor: torch.Tensor) -> bool:
     """Whether a result is a mask: a known boolean, or made of masks alone and again one."""
-    if not call.skips_zeros or call.site.stage in ("noise", "input") or tensor.numel() < 2:
+    if call.site.stage in ("noise", "input"):
         return False
     sources = [operand for operand in _flatten(call.operands) if not operand.is_number]
-    of_masks = bool(sources) and all(
-        s.zero or s.mask for operand in sources for s in elements(operand.scalars)
-    )
-    return (of_masks or tensor.dtype == torch.bool) and is_mask(tensor, to_values(tensor))
-
-
-def _as_mask(scalar: Scalar) -> Scalar:
-    return Scalar(scalar.value, zero=not scalar.value, mask=bool(scalar.value), act=scalar.act)
+    of_masks = bool(sources) and all(operand.is_mask for operand in sources)
+    if of_masks and call.site.op in _KEEP_MASKS:
+        return True
+    return (of_masks or tensor.dtype == torch.bool) and tensor.numel() > 1 and is_binary(tensor)
 
 
 _NUMBERS = frozenset({"Tensor", "Optional[Tensor]", "number", "Optional[number]"})

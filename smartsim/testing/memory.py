@@ -16,7 +16,7 @@ from smartsim.errors import InvalidModelError
 from smartsim.graph import Stage
 from smartsim.testing.scalars import Scalar, ScalarArray, latest_stage
 
-__all__ = ["Memory", "Operand", "is_mask", "to_values"]
+__all__ = ["Memory", "Operand", "is_binary", "to_values"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +26,13 @@ class Operand:
     Attributes:
         scalars: Its numbers, in its shape.
         stage: The latest stage of anything that was written to its storage.
+        is_mask: Whether it is a known mask: of zeros and ones, and nothing else can be there.
         is_number: Whether it is a Python number and no tensor.
     """
 
     scalars: ScalarArray
     stage: Stage
+    is_mask: bool = False
     is_number: bool = False
 
 
@@ -43,6 +45,7 @@ class _Block:
     stage: Stage
     element_bytes: int
     is_users: bool
+    is_mask: bool = False
     shadow: torch.UntypedStorage | None = None
 
 
@@ -77,13 +80,12 @@ class Memory:
         places = _places(tensor)
         values = to_values(tensor)
         structure = self._skips_zeros and stage == "deploy"
-        mask = structure and is_mask(tensor, values)
+        block.is_mask = block.is_mask or (structure and is_binary(tensor))
         for place, value in zip(places.flat, values.flat, strict=True):
             if block.scalars[place] is None:
                 block.scalars[place] = Scalar(
                     float(value),
-                    zero=structure and (mask or zeros) and value == 0,
-                    mask=mask and value == 1,
+                    zero=structure and (block.is_mask or zeros) and value == 0,
                 )
 
     def read(self, tensor: torch.Tensor) -> Operand:
@@ -96,13 +98,16 @@ class Memory:
         if any(block.scalars[place] is None for place in places.flat):
             self.register_leaf(tensor, block.stage)
         scalars = block.scalars[places.ravel()].reshape(places.shape)
-        return Operand(scalars=scalars, stage=block.stage)
+        return Operand(scalars=scalars, stage=block.stage, is_mask=block.is_mask)
 
-    def write(self, tensor: torch.Tensor, scalars: ScalarArray, stage: Stage) -> None:
+    def write(
+        self, tensor: torch.Tensor, scalars: ScalarArray, stage: Stage, *, is_mask: bool
+    ) -> None:
         """Put scalars of a shape that broadcasts to the tensor's where the tensor lies."""
         block = self._block(tensor, stage, is_users=False)
         is_whole = tensor.numel() == block.scalars.size
         block.stage = stage if is_whole else latest_stage((block.stage, stage))
+        block.is_mask = is_whole and is_mask and self._skips_zeros
         places = _places(tensor)
         block.scalars[places.ravel()] = np.broadcast_to(scalars, places.shape).ravel()
 
@@ -141,10 +146,10 @@ class Memory:
         )
 
 
-def is_mask(tensor: torch.Tensor, values: NDArray[np.float64]) -> bool:
-    """Whether a known tensor holds zeros and ones only; both must be there if it is no boolean."""
-    zeros = int((values == 0).sum())
-    ones = int((values == 1).sum())
+def is_binary(tensor: torch.Tensor) -> bool:
+    """Whether a tensor holds zeros and ones only; both must be there if it is no boolean."""
+    values = to_values(tensor)
+    zeros, ones = int((values == 0).sum()), int((values == 1).sum())
     both = tensor.dtype == torch.bool or (zeros > 0 and ones > 0)
     return both and zeros + ones == values.size
 

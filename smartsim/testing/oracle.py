@@ -96,8 +96,8 @@ def count_by_scalars(
         acts: list[Act] = []
         with (
             torch.random.fork_rng(devices=[]),
+            _unfused_attention(),
             _follow_modules(model) as path,
-            sdpa_kernel(SDPBackend.MATH),  # a fused attention has no products to count
             ScalarMode(memory, convention, acts, path),
         ):
             outputs = model(*inputs, **conditions)
@@ -171,6 +171,18 @@ def _register_model(memory: Memory, model: nn.Module, declared_zeros: Iterable[s
         declared.add(id(leaves[name]))
     for tensor in leaves.values():
         memory.register_leaf(tensor, "deploy", zeros=id(tensor) in declared)
+
+
+@contextlib.contextmanager
+def _unfused_attention() -> Iterator[None]:
+    """Attention by its parts: a fused one has no products that could be counted."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 @contextlib.contextmanager

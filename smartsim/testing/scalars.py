@@ -69,13 +69,13 @@ class Scalar:
     Attributes:
         value: What it is.
         zero: Whether it is known to be zero by structure, and not merely by its value.
-        mask: Whether it is the one of a known mask of zeros and ones.
+        gate: Whether it is the one of a known mask, where a mask is a factor.
         act: What computed it; None for a parameter, a constant or an input.
     """
 
     value: float
     zero: bool = False
-    mask: bool = False
+    gate: bool = False
     act: Act | None = None
 
 

@@ -125,6 +125,13 @@ def test_fused_attention_is_counted_by_its_parts() -> None:
     assert counts["exp"] == 3 * 3
 
 
+def test_a_layer_with_a_fused_fast_path_is_counted_by_its_parts() -> None:
+    model = nn.MultiheadAttention(4, 2, batch_first=True)
+    x = numbers(1, 3, 4)
+    # Projections in and out: 3 tokens, (3 + 1) * 4 * 4; scores and values: 2 heads, 3 * 3 * 2 each.
+    assert count(model, x, x, x).macs == 3 * 4 * 16 + 2 * 2 * 18
+
+
 def test_an_output_that_only_padding_reaches_is_a_known_zero() -> None:
     # 1x1 on 2x2 with padding 1: 4 of 16 outputs meet data, and relu(0) costs nothing.
     model = nn.Sequential(nn.Conv2d(1, 1, 1, padding=1, bias=False), nn.ReLU())
@@ -211,6 +218,16 @@ def test_what_is_made_of_masks_or_compares_at_deployment_is_a_mask(
     # One element is left; a mask only gates, and what made it is known before the first run.
     model_then_relu = nn.Sequential(model, nn.ReLU())
     assert tally(count(model_then_relu, numbers(1, 4)), "action") == {"compare": 1}
+
+
+def test_known_comparisons_that_are_added_up_are_all_done() -> None:
+    # Where on a grid of 4 lam lies: 4 compares and 3 adds, however many are true.
+    model = Compute(
+        lambda m, x, lam: x.index_select(0, (lam > m.grid).sum().reshape(1)),
+        buffers={"grid": torch.tensor([0.1, 0.2, 0.4, 0.8])},
+    )
+    counts = count(model, numbers(5), condition={"lam": 0.3})
+    assert tally(counts, "stage", "action") == {("switch", "compare"): 4, ("switch", "add"): 3}
 
 
 def smart_layer() -> nn.Module:
@@ -479,10 +496,18 @@ def test_batch_norm_of_a_known_zero_is_the_shift() -> None:
     }
 
 
-def test_batch_norm_by_the_statistics_of_its_batch_is_refused() -> None:
-    model = nn.BatchNorm1d(3, track_running_stats=False).double()
+def test_a_batch_norm_that_learns_is_refused_before_it_learns() -> None:
+    model = nn.BatchNorm1d(3).double()
     with pytest.raises(MissingRuleError, match=r"model\.eval\(\)"):
-        count(model, numbers(2, 3))
+        count_by_scalars(model, numbers(2, 3))
+    assert model.running_mean is not None
+    assert model.running_mean.tolist() == [0, 0, 0]
+
+
+def test_an_instance_norm_is_a_group_norm_with_a_channel_a_group() -> None:
+    counts = count(nn.InstanceNorm1d(4, affine=True), numbers(2, 4, 3))
+    expected = count(nn.GroupNorm(4, 4), numbers(2, 4, 3))
+    assert tally(counts, "action") == tally(expected, "action")
 
 
 @pytest.mark.parametrize(("convention", "compares"), [(SKIP, 4), (SKIP_PADDED, 6)])
@@ -519,6 +544,17 @@ def test_sums_and_means_leave_known_zeros_out() -> None:
         ("aten.mean", "add"): 2,
         ("aten.mean", "mul"): 2,
     }
+
+
+def test_a_standard_deviation_and_its_mean_are_one_computation() -> None:
+    # Rows of 4: 3 + 4 + 3 adds, 1 + 4 + 1 muls, a root.
+    model = Compute(lambda m, x: torch.std_mean(x, dim=1))
+    assert tally(count(model, numbers(2, 4)), "action") == {"add": 20, "mul": 12, "sqrt": 2}
+
+
+def test_a_norm_of_n_is_n_squares_their_sum_and_a_root() -> None:
+    model = Compute(lambda m, x: torch.linalg.vector_norm(x, dim=1))
+    assert tally(count(model, numbers(2, 4)), "action") == {"mul": 8, "add": 6, "sqrt": 2}
 
 
 def test_a_softmax_pays_for_its_rows_and_for_the_elements_that_are_needed() -> None:
@@ -567,6 +603,11 @@ def test_a_group_norm_is_a_layer_norm_of_each_group() -> None:
         (lambda x: x**3, {"mul": 2}),
         (lambda x: x**4, {"pow": 1}),
         (lambda x: 1 / x, {"div": 1, "mul": 1}),
+        (functional.elu, {"compare": 1, "exp": 1, "add": 1, "mul": 1}),
+        (functional.softplus, {"compare": 1, "exp": 1, "add": 1, "log": 1}),
+        (functional.hardswish, {"compare": 2, "add": 1, "mul": 2}),
+        (functional.hardsigmoid, {"compare": 2, "add": 1, "mul": 1}),
+        (lambda x: functional.prelu(x, ones(1)), {"compare": 1, "mul": 1}),
         (lambda x: 1 - x, {"add": 1}),
         (lambda x: torch.add(x, x.exp(), alpha=2), {"exp": 1, "mul": 1, "add": 1}),
         (lambda x: torch.addcmul(x, x, x), {"mul": 1, "add": 1}),

@@ -133,6 +133,10 @@ class LayerBuilder:
             nn.GELU,
             lambda: nn.GELU(approximate="tanh"),
             nn.SiLU,
+            nn.ELU,
+            nn.Softplus,
+            nn.Hardswish,
+            nn.Hardsigmoid,
             lambda: nn.Softmax(dim=1),
             lambda: nn.LogSoftmax(dim=1),
         ]

@@ -85,6 +85,7 @@ OPERATIONS: Mapping[str, _Function] = {
     "largest channel": lambda x, lam: x.amax(dim=1, keepdim=True),
     "layer norm": lambda x, lam: functional.layer_norm(x, x.shape[1:]),
     "standardise": _standardise,
+    "normalise": lambda x, lam: functional.normalize(x, dim=1),
     "attend": _attend,
     "change in place": _change_in_place,
     "scale a view in place": _scale_view_in_place,

@@ -1,6 +1,7 @@
 """The scalar rules; importing this room enters all of them."""
 
 from smartsim.testing.rules import (
+    activations,
     contractions,
     creation,
     elementwise,
@@ -11,6 +12,7 @@ from smartsim.testing.rules import (
 )
 
 __all__ = [
+    "activations",
     "contractions",
     "creation",
     "elementwise",

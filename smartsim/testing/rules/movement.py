@@ -184,8 +184,6 @@ def _cast(call: Call, scalars: ScalarArray) -> ScalarArray:
     result = np.empty(scalars.shape, dtype=object)
     for place, (scalar, value) in enumerate(zip(elements(scalars), rounded, strict=True)):
         result.flat[place] = (
-            scalar
-            if value == scalar.value
-            else Scalar(value, zero=scalar.zero, mask=scalar.mask, act=scalar.act)
+            scalar if value == scalar.value else Scalar(value, zero=scalar.zero, act=scalar.act)
         )
     return result

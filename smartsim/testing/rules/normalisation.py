@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from smartsim.counts.records import Action
-from smartsim.errors import MissingRuleError
 from smartsim.testing.calls import Call, scalar_rule
 from smartsim.testing.memory import Operand
 from smartsim.testing.scalars import Scalar, ScalarArray, latest_stage
@@ -17,11 +16,7 @@ __all__: list[str] = []
 @scalar_rule("aten.native_batch_norm", "aten._native_batch_norm_legit_no_training")
 def _execute_batch_norm(call: Call) -> tuple[ScalarArray, None, None]:
     if call.arguments.get("training", False):
-        raise MissingRuleError(
-            f"{call.site.op} in module {call.site.layer!r} normalises by the statistics of its "
-            "batch, which has no scalar rule; call model.eval(), or enter a rule with "
-            f"@scalar_rule({call.site.op!r})"
-        )
+        return _normalise_channels(call), None, None
     mean, var = call["running_mean"], call["running_var"]
     weight, bias = call.get("weight"), call.get("bias")
     parts = [part for part in (mean, var, weight, bias) if part is not None]
@@ -47,6 +42,20 @@ def _execute_batch_norm(call: Call) -> tuple[ScalarArray, None, None]:
                 else call.act(x.value * scale + offset, (x, shift), {"mul": 1, "add": 1})
             )
     return result, None, None
+
+
+def _normalise_channels(call: Call) -> ScalarArray:
+    """By the statistics of each channel of the data, as an instance norm does."""
+    data = call["input"].scalars
+    by_channel = np.moveaxis(data, 1, 0)
+    rows = by_channel.reshape(data.shape[1], -1)
+    affine: list[ScalarArray | None] = []
+    for name in ("weight", "bias"):
+        operand = call.get(name)
+        spread = None if operand is None else np.broadcast_to(operand.scalars[:, None], rows.shape)
+        affine.append(spread)
+    result = _normalise(call, rows, affine[0], affine[1]).reshape(by_channel.shape)
+    return np.moveaxis(result, 0, 1)
 
 
 def _normalise(

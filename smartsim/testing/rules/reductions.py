@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from smartsim.counts.records import Action
+from smartsim.errors import MissingRuleError
 from smartsim.testing.calls import Call, scalar_rule
 from smartsim.testing.scalars import Scalar, ScalarArray
 
@@ -70,24 +72,44 @@ def _execute_mean(call: Call) -> ScalarArray:
     return as_result(call, [mean_scalars(call, row, divisor=len(row)) for row in _find_rows(call)])
 
 
-@scalar_rule("aten.var", "aten.std")
-def _execute_var(call: Call) -> ScalarArray:
+@scalar_rule("aten.var", "aten.std", "aten.var_mean", "aten.std_mean")
+def _execute_var(call: Call) -> tuple[ScalarArray, ...]:
     given = call.arguments.get("correction")
     correction = 1.0 if given is None else float(given)
-    root = call.site.op == "aten.std"
+    root = call.site.op.startswith("aten.std")
 
-    def spread(row: list[Scalar]) -> Scalar:
+    def spread(row: list[Scalar]) -> tuple[Scalar, Scalar]:
         n = len(row)
         mean = math.fsum(s.value for s in row) / n
         squares = math.fsum((s.value - mean) ** 2 for s in row)
         variance = squares / (n - correction) if n > correction else math.nan
         # Mean: n - 1 adds, 1 mul; centre: n adds; square: n muls; their mean: n - 1 adds, 1 mul.
         adds, muls = (n - 1) + n + (n - 1), 1 + n + 1
+        actions: dict[Action, int] = {"add": adds, "mul": muls}
         if root:
-            return call.act(math.sqrt(variance), row, {"add": adds, "mul": muls, "sqrt": 1})
-        return call.act(variance, row, {"add": adds, "mul": muls})
+            actions["sqrt"] = 1
+        found = call.act(math.sqrt(variance) if root else variance, row, actions)
+        return found, Scalar(mean, act=found.act)
 
-    return as_result(call, [spread(row) for row in _find_rows(call)])
+    pairs = [spread(row) for row in _find_rows(call)]
+    results = (as_result(call, [a for a, _ in pairs]), as_result(call, [b for _, b in pairs]))
+    return results[: len(call.results)]
+
+
+@scalar_rule("aten.linalg_vector_norm")
+def _execute_vector_norm(call: Call) -> ScalarArray:
+    if call.arguments["ord"] != 2:
+        raise MissingRuleError(
+            f"{call.site.op} of order {call.arguments['ord']} in module {call.site.layer!r} has no "
+            "scalar rule; enter one with @smartsim.testing.scalar_rule, or use order 2"
+        )
+
+    def norm(row: list[Scalar]) -> Scalar:
+        n = len(row)
+        value = math.sqrt(math.fsum(s.value**2 for s in row))
+        return call.act(value, row, {"mul": n, "add": n - 1, "sqrt": 1})
+
+    return as_result(call, [norm(row) for row in _find_rows(call)])
 
 
 def _extremes(call: Call, pick: Callable[[list[float]], float]) -> tuple[ScalarArray, ScalarArray]:

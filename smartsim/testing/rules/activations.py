@@ -1,0 +1,172 @@
+"""Scalar rules of functions of one tensor: activations, powers, roots, clamps."""
+
+import math
+from collections.abc import Callable, Mapping
+
+from smartsim.counts.records import Action
+from smartsim.testing.calls import Call, scalar_rule
+from smartsim.testing.scalars import Scalar, ScalarArray
+
+__all__: list[str] = []
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def _softplus(x: float) -> float:
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+
+def _hardsigmoid(x: float) -> float:
+    return min(max(x + 3, 0.0), 6.0) / 6
+
+
+_UNARY: Mapping[str, tuple[Callable[[float], float], Mapping[Action, int], bool]] = {
+    "aten.neg": (lambda x: -x, {}, True),
+    "aten.abs": (abs, {}, True),
+    "aten.relu": (lambda x: max(x, 0.0), {"compare": 1}, True),
+    "aten.tanh": (math.tanh, {"tanh": 1}, True),
+    "aten.sqrt": (math.sqrt, {"sqrt": 1}, True),
+    "aten.square": (lambda x: x * x, {"mul": 1}, True),
+    "aten.silu": (lambda x: x * _sigmoid(x), {"exp": 1, "add": 1, "div": 1}, True),
+    "aten.sigmoid": (_sigmoid, {"exp": 1, "add": 1, "div": 1}, False),
+    "aten.exp": (math.exp, {"exp": 1}, False),
+    "aten.log": (math.log, {"log": 1}, False),
+    "aten.rsqrt": (lambda x: 1 / math.sqrt(x), {"sqrt": 1, "div": 1}, False),
+    "aten.reciprocal": (lambda x: 1 / x, {"div": 1}, False),
+    "aten.sin": (math.sin, {"trig": 1}, True),
+    "aten.cos": (math.cos, {"trig": 1}, False),
+    "aten.erf": (math.erf, {"erf": 1}, True),
+    "aten.softplus": (_softplus, {"exp": 1, "add": 1, "log": 1, "compare": 1}, False),
+    "aten.hardsigmoid": (_hardsigmoid, {"add": 1, "compare": 2, "mul": 1}, False),
+    "aten.hardswish": (lambda x: x * _hardsigmoid(x), {"add": 1, "compare": 2, "mul": 2}, True),
+    "aten.logical_not": (lambda x: float(not x), {"logic": 1}, False),
+}
+"""Value, cost, and whether a known zero stays a known zero and costs nothing."""
+
+
+def _execute_unary(
+    call: Call,
+    value: Callable[[float], float],
+    actions: Mapping[Action, int],
+    *,
+    keeps_zeros: bool,
+) -> ScalarArray:
+    def execute(a: Scalar) -> Scalar:
+        if a.zero and keeps_zeros:
+            return call.zero()
+        return call.act(value(a.value), (a,), actions)
+
+    return call.map(execute, "self")
+
+
+def _enter_unary(name: str) -> None:
+    value, actions, keeps_zeros = _UNARY[name]
+
+    @scalar_rule(name)
+    def _(call: Call) -> ScalarArray:
+        return _execute_unary(call, value, actions, keeps_zeros=keeps_zeros)
+
+
+for _name in _UNARY:
+    _enter_unary(_name)
+
+
+@scalar_rule("aten.bitwise_not")
+def _execute_bitwise_not(call: Call) -> ScalarArray:
+    if call.results[0].dtype.is_floating_point or call.results[0].dtype.itemsize > 1:
+        return _execute_unary(call, lambda x: float(~int(x)), {"logic": 1}, keeps_zeros=False)
+    return _execute_unary(call, lambda x: float(not x), {"logic": 1}, keeps_zeros=False)
+
+
+@scalar_rule("aten.leaky_relu")
+def _execute_leaky_relu(call: Call) -> ScalarArray:
+    slope = float(call.arguments["negative_slope"])
+    return _execute_unary(
+        call, lambda x: x if x > 0 else slope * x, {"compare": 1, "mul": 1}, keeps_zeros=True
+    )
+
+
+@scalar_rule("aten._prelu_kernel")
+def _execute_prelu(call: Call) -> ScalarArray:
+    def execute(a: Scalar, slope: Scalar) -> Scalar:
+        if a.zero:
+            return call.zero()
+        value = a.value if a.value > 0 else slope.value * a.value
+        return call.act(value, (a, slope), {"compare": 1, "mul": 1})
+
+    return call.map(execute, "self", "weight")
+
+
+@scalar_rule("aten.elu")
+def _execute_elu(call: Call) -> ScalarArray:
+    alpha, scale, inner = (
+        float(call.arguments[name]) for name in ("alpha", "scale", "input_scale")
+    )
+    return _execute_unary(
+        call,
+        lambda x: scale * (x if x > 0 else alpha * math.expm1(inner * x)),
+        {"compare": 1, "exp": 1, "add": 1, "mul": 1},
+        keeps_zeros=True,
+    )
+
+
+@scalar_rule("aten.gelu")
+def _execute_gelu(call: Call) -> ScalarArray:
+    if call.arguments["approximate"] == "tanh":
+        scale = math.sqrt(2 / math.pi)
+        return _execute_unary(
+            call,
+            lambda x: 0.5 * x * (1 + math.tanh(scale * (x + 0.044715 * x**3))),
+            {"tanh": 1, "mul": 6, "add": 2},
+            keeps_zeros=True,
+        )
+    return _execute_unary(
+        call,
+        lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2))),
+        {"erf": 1, "mul": 3, "add": 1},
+        keeps_zeros=True,
+    )
+
+
+_POWERS: Mapping[float, Mapping[Action, int]] = {
+    1: {},
+    2: {"mul": 1},
+    3: {"mul": 2},
+    0.5: {"sqrt": 1},
+    -0.5: {"sqrt": 1, "div": 1},
+    -1: {"div": 1},
+}
+
+
+@scalar_rule("aten.pow")
+def _execute_pow(call: Call) -> ScalarArray:
+    if call["exponent"].is_number:
+        exponent = call["exponent"].scalars.item().value
+        return _execute_unary(
+            call,
+            lambda x: float(x**exponent),
+            _POWERS.get(exponent, {"pow": 1}),
+            keeps_zeros=exponent > 0,
+        )
+    return call.map(lambda a, b: call.act(a.value**b.value, (a, b), {"pow": 1}), "self", "exponent")
+
+
+@scalar_rule("aten.hardtanh", "aten.clamp", "aten.clamp_min", "aten.clamp_max")
+def _execute_clamp(call: Call) -> ScalarArray:
+    low = call.get("min") or call.get("min_val")
+    high = call.get("max") or call.get("max_val")
+    bounds = [bound for bound in (low, high) if bound is not None]
+
+    def clamp(a: Scalar, *limits: Scalar) -> Scalar:
+        value = a.value
+        if low is not None:
+            value = max(value, limits[0].value)
+        if high is not None:
+            value = min(value, limits[-1].value)
+        if a.zero and value == 0 and call.site.op == "aten.hardtanh":
+            return call.zero()
+        return call.act(value, (a, *limits), {"compare": len(bounds)})
+
+    return call.map(clamp, "self", *(bound.scalars for bound in bounds))
