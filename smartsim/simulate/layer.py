@@ -114,6 +114,7 @@ def _list_modes(
     for skips in (True, False):
         if skips and not (accelerator.zeros.skips and contraction.mask is not None):
             continue
+        seen: set[tuple[int | None, ...]] = set()
         for schedule in list_schedules(
             layer,
             accelerator.dataflow,
@@ -122,7 +123,11 @@ def _list_modes(
             accelerator.accumulator_words,
             window=accelerator.zeros.window if skips else 1,
         ):
-            yield skips, schedule
+            chunks = (schedule.row_chunk, schedule.col_chunk, schedule.stream_chunk)
+            plain = tuple(_plain(chunk) for chunk in chunks)
+            if plain not in seen:  # a schedule that cuts nothing differently is no other schedule
+                seen.add(plain)
+                yield skips, schedule
 
 
 def _run_array(
