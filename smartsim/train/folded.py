@@ -7,7 +7,7 @@ often as the model is to draw it. The function is the model's own; only rounding
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -145,18 +145,44 @@ def _blocks(model: ResNet | WideResNet, kind: type[Block]) -> list[Block]:
     return [block for block in blocks if isinstance(block, kind)]
 
 
-def _multiply_add(x: Tensor, affine: Affine, dtype: torch.dtype) -> Tensor:
-    """`gain * x + offset` for each image and channel."""
-    gain, offset = (part.to(dtype) for part in affine)
+class _MultiplyAdd(torch.autograd.Function):
+    """`gain * x + offset` for each image and channel; gain and offset are constants."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gain: Tensor, offset: Tensor) -> Tensor:
+        """Take x of shape (n, c, h, w), gain and offset of (1 or n, c)."""
+        ctx.save_for_backward(gain)
+        out = torch.empty_like(x)
+        pixels, into, wide_gain, wide_offset = _widen(x, out, gain, offset)
+        torch.addcmul(wide_offset, pixels, wide_gain, out=into)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        """The gradient by x alone."""
+        out = torch.empty_like(gradients[0])
+        pixels, into, gain = _widen(gradients[0], out, *ctx.saved_tensors)
+        torch.mul(pixels, gain, out=into)
+        return out, None, None
+
+
+def _widen(x: Tensor, out: Tensor, *factors: Tensor) -> list[Tensor]:
+    """Views of images (n, c, h, w), and factors (1 or n, c) shaped to act on them.
+
+    The CPU's vectors are longer than a pixel of few channels: take several pixels for one.
+    """
     count, channels, height, width = x.shape
-    narrow = channels < 64 and height * width % _PIXELS == 0
-    if not narrow or not x.is_contiguous(memory_format=torch.channels_last):
-        return torch.addcmul(offset[:, :, None, None], x, gain[:, :, None, None])
-    # The CPU's vectors are longer than a pixel of few channels: take several pixels for one.
-    pixels = x.permute(0, 2, 3, 1).reshape(count, -1, channels * _PIXELS)
-    wide_gain, wide_offset = (part.repeat(1, _PIXELS)[:, None] for part in (gain, offset))
-    out = torch.addcmul(wide_offset, pixels, wide_gain)
-    return out.view(count, height, width, channels).permute(0, 3, 1, 2)
+    layout = torch.channels_last
+    together = x.is_contiguous(memory_format=layout) and out.is_contiguous(memory_format=layout)
+    if not together or channels >= 64 or height * width % _PIXELS:
+        return [x, out, *(factor[:, :, None, None] for factor in factors)]
+    views = [part.permute(0, 2, 3, 1).view(count, -1, channels * _PIXELS) for part in (x, out)]
+    return [*views, *(factor.repeat(1, _PIXELS)[:, None] for factor in factors)]
+
+
+def _multiply_add(x: Tensor, affine: Affine, dtype: torch.dtype) -> Tensor:
+    modulated: Tensor = _MultiplyAdd.apply(x, *(part.to(dtype) for part in affine))  # type: ignore[no-untyped-call]
+    return modulated
 
 
 def _fold_norm(norm: object, condition: Condition) -> Affine:
