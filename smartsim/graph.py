@@ -226,11 +226,11 @@ class Graph:
 
     def input_tensors(self, op: Op) -> tuple[TensorSpec, ...]:
         """The tensors that `op` reads."""
-        return tuple(self.tensors[i] for i in op.inputs)
+        return tuple([self.tensors[i] for i in op.inputs])
 
     def output_tensors(self, op: Op) -> tuple[TensorSpec, ...]:
         """The tensors that `op` writes."""
-        return tuple(self.tensors[i] for i in op.outputs)
+        return tuple([self.tensors[i] for i in op.outputs])
 
     def argument(self, op: Op, name: str) -> TensorSpec | None:
         """The first tensor that `op` takes under the operator's argument `name`, if any."""

@@ -42,13 +42,10 @@ class Shapes:
 def describe_shapes(graph: Graph, op: Op) -> Shapes:
     """The shapes of `op`."""
     inputs = graph.input_tensors(op)
-    arguments: dict[str, TensorSpec] = {}
-    for name, tensor in zip(op.arguments, inputs, strict=True):
-        arguments.setdefault(name, tensor)
     return Shapes(
         name=op.name,
         inputs=inputs,
-        arguments=arguments,
+        arguments=dict(zip(reversed(op.arguments), reversed(inputs), strict=True)),
         output=graph.tensors[op.outputs[0]].shape if op.outputs else (),
         attributes=op.attributes,
     )

@@ -1,9 +1,8 @@
 """A model, and torch itself, left exactly as they were found."""
 
-import copy
 import types
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import is_
@@ -88,26 +87,35 @@ def _remember(model: torch.nn.Module) -> _Memory:
     waiting: list[Any] = [model]
     while waiting and len(seen) < _MOST_OBJECTS:
         item = waiting.pop()
-        kind = type(item)
-        if kind in _ATOMS:
-            continue
-        if kind in _CONTAINERS and not item:
-            memory.empty.append(item)
-            continue
         if id(item) in seen:
             continue
         seen.add(id(item))
-        if kind in _CONTAINERS:
-            waiting += item.values() if isinstance(item, dict) else item
-            memory.contents.append((item, copy.copy(item)))
-        elif isinstance(item, torch.Tensor):
-            memory.tensors.append((item, item.data, item.requires_grad))
-        elif kind is tuple:
-            waiting += item
-        elif _has_attributes(item):
-            memory.attributes.append((item, dict(vars(item))))
-            waiting += vars(item).values()
+        for part in _remember_one(item, memory):
+            kind = type(part)
+            if kind in _CONTAINERS and not part:
+                memory.empty.append(part)
+            elif kind not in _ATOMS:
+                waiting.append(part)
     return memory
+
+
+def _remember_one(item: Any, memory: _Memory) -> Iterable[Any]:
+    """Add one object to `memory`; returns what it holds."""
+    kind = type(item)
+    if kind in _CONTAINERS:
+        memory.contents.append((item, item.copy()))
+        held: Iterable[Any] = item.values() if isinstance(item, dict) else item
+        return held
+    if isinstance(item, torch.Tensor):
+        memory.tensors.append((item, item.data, item.requires_grad))
+        return ()
+    if kind is tuple:
+        return tuple(item)
+    if _has_attributes(item):
+        attributes: dict[str, Any] = vars(item)
+        memory.attributes.append((item, attributes.copy()))
+        return attributes.values()
+    return ()
 
 
 def _has_attributes(item: Any) -> bool:
