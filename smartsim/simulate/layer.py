@@ -66,6 +66,7 @@ def choose_schedule(
     here = placements.is_on_chip(step, contraction.input)
     source = placements.weight_source(step, contraction.weight)
     whole = int(layer.weight_bits) * contraction.repeats
+    could_skip = accelerator.zeros.skips and contraction.mask is not None
     best: Choice | None = None
     for skips, schedule in _list_modes(contraction, layer, accelerator):
         inputs, weights, once = count_fetches(
@@ -74,7 +75,7 @@ def choose_schedule(
         streams = source == "stream" and not once
         activity = _run_array(contraction, schedule, accelerator, number_format.terms, skips)
         choice = Choice(
-            schedule=schedule.name + ("" if skips == accelerator.zeros.skips else ", dense"),
+            schedule=schedule.name + (", dense" if could_skip and not skips else ""),
             activity=activity,
             input_fetch_bits=0 if here else int(inputs),
             weight_fetch_bits=int(weights) if source == "dram" or streams else 0,

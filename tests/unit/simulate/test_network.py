@@ -11,6 +11,7 @@ from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.graph import Graph
 from smartsim.simulate import (
     ConservationError,
+    StepRun,
     VectorUnit,
     check_run,
     load_run,
@@ -248,3 +249,40 @@ def test_format_and_buffers_must_fit_the_machine() -> None:
         simulate_network(one_product(), machine(), plan="shift8")
     with pytest.raises(ConfigurationError, match=r"buffers\.weight has 150 usable bits"):
         simulate_network(one_product(), machine(weight_buffer=300), plan="int16")
+
+
+def test_a_schedule_is_chosen_for_the_whole_step() -> None:
+    # Output-stationary on 2 x 3: 36 pixels in 18 folds, 6 filters in 2, windows of 36. The inputs
+    # (1152 bits) fit in half of 3000, the weights (1728 bits) do not. `stream` fetches the weights
+    # for each of 18 folds of pixels: (1152 + 18 * 1728 + 1728) / 16 = 2124 cycles of memory beside
+    # 2 * 36 * 2 + 6 * 18 + 34 * 36 = 1476 of the array. `hold weights` cuts the filters into 4 and
+    # 2, three folds of columns: 2 * 36 * 3 + 6 * 18 + 34 * 54 = 2160 of the array, and fetches
+    # every weight once. Alone, `stream` is faster; with another 1728 bits to read it is not.
+    def step(*, other: bool) -> StepRun:
+        make = Builder()
+        result = make.convolution(make.input(1, 4, 6, 6), 6, 3, padding=1)
+        if other:
+            result = make.add(result, make.input(1, 6, 6, 6))
+        accelerator = machine(
+            rows=2,
+            cols=3,
+            dataflow="os",
+            input_buffer=3000,
+            weight_buffer=3000,
+            dram_bandwidth_bits_per_cycle=16.0,
+        )
+        return simulate_network(make.graph(result), accelerator).steps[0]
+
+    assert (step(other=False).schedule, step(other=False).cycles) == (("stream",), 2124)
+    assert (step(other=True).schedule, step(other=True).cycles) == (("hold weights",), 2160)
+
+
+def test_an_array_that_need_not_skip_cuts_its_pieces_as_one_that_cannot() -> None:
+    # Inputs stationary, weights that fit one column at a time: pieces of one filter. Elements that
+    # skip in windows of 4 need pieces of 4, but not for a layer without zeros.
+    make = Builder()
+    graph = make.graph(make.convolution(make.input(1, 4, 3, 3), 6, 3, padding=1))
+    fields = {"dataflow": "is", "weight_buffer": 2 * 8 * 40, "dram_bandwidth_bits_per_cycle": 0.5}
+    plain = simulate_network(graph, machine(**fields))
+    skipping = simulate_network(graph, machine(**fields).with_zeros("skipping:4"))
+    assert skipping.steps == plain.steps
