@@ -215,6 +215,7 @@ def _bar(leads: bool) -> Iterator[Any]:
 @click.option("--images", default=1_000, show_default=True, help="For cheap attacks.")
 @click.option("--strong-images", default=500, show_default=True, help="For strong attacks.")
 @click.option("--autoattack-images", default=200, show_default=True, help="For AutoAttack.")
+@click.option("--autoattack-lam", help="Where AutoAttack runs, such as 0,1.  [default: everywhere]")
 @click.option("--draws", default=8, show_default=True, help="Forward passes of a noisy model.")
 @click.option("--batch-size", default=250, show_default=True)
 @click.option("--epsilon", default="8/255", show_default=True, help="Radius, in [0, 1].")
@@ -234,11 +235,13 @@ def evaluate(run: Path, **options: Any) -> None:
     from smartsim.train.evaluate import EvaluationSettings, Score
     from smartsim.train.evaluate_run import evaluate_run, parse_epsilon, parse_lams
 
+    aimed = options["autoattack_lam"]
     settings = EvaluationSettings(
         attacks=tuple(name.strip() for name in options["attacks"].split(",") if name.strip()),
         images=options["images"],
         strong_images=options["strong_images"],
         autoattack_images=options["autoattack_images"],
+        autoattack_lams=None if aimed is None else parse_lams(aimed),
         epsilon=parse_epsilon(options["epsilon"]),
         draws=options["draws"],
         batch_size=options["batch_size"],

@@ -114,6 +114,7 @@ class EvaluationSettings:
         images: The first so many test images, for the cheap attacks.
         strong_images: Likewise for the strong ones.
         autoattack_images: Likewise for AutoAttack.
+        autoattack_lams: Where AutoAttack runs; None is everywhere.
         epsilon: Radius of the ball, in [0, 1].
         draws: Forward passes of a model that draws noise.
         batch_size: Images of one forward.
@@ -124,6 +125,7 @@ class EvaluationSettings:
     images: int = 1_000
     strong_images: int = 500
     autoattack_images: int = 200
+    autoattack_lams: tuple[float, ...] | None = None
     epsilon: float = 8 / 255
     draws: int = 8
     batch_size: int = 250
@@ -142,6 +144,12 @@ class EvaluationSettings:
             raise ConfigurationError(
                 f"epsilon is {self.epsilon:g}; it is a share of a pixel's range, in [0, 1]"
             )
+
+    def plans(self, lam: float) -> tuple[AttackPlan, ...]:
+        """The attacks at one lam, in order."""
+        everywhere = self.autoattack_lams is None or lam in self.autoattack_lams
+        plans = [ATTACKS[name] for name in self.attacks]
+        return tuple(plan for plan in plans if everywhere or not plan.autoattack)
 
     def count(self, plan: AttackPlan) -> int:
         """How many images an attack runs on."""
@@ -216,8 +224,7 @@ def evaluate_lam(
     # With live noise an attacker who knows the draw is another adversary, with a chain of its own.
     chains = {kind: torch.ones(settings.images, device=images.device) for kind in ("live", "known")}
     scores = []
-    for name in settings.attacks:
-        plan = ATTACKS[name]
+    for plan in settings.plans(lam):
         begun = time.monotonic()
         count = settings.count(plan)
         stands = chains[plan.noise if noisy else "live"]
@@ -233,7 +240,7 @@ def evaluate_lam(
         shares = stands[:count] if plan.strong else alone.mean(0)
         score = Score(
             lam=lam,
-            attack=name,
+            attack=plan.name,
             accuracy=100 * float(shares.double().mean()),
             images=count,
             standard_error=100 * _standard_error(shares),

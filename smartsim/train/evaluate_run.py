@@ -8,7 +8,8 @@ import torch
 
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.files import read_json, write_json_atomically
-from smartsim.models import METHODS
+from smartsim.models import METHODS, ConditionalModel
+from smartsim.models.layers import Conv2d, Linear
 from smartsim.train.data import Dataset, load_dataset
 from smartsim.train.evaluate import ATTACKS, EvaluationSettings, Score, evaluate_lam
 from smartsim.train.run import load_trained_model
@@ -62,7 +63,7 @@ def evaluate_run(
     data = dataset or load_dataset(trained.data)
     path = output or folder / "accuracies.json"
     asked = tuple(dict.fromkeys(lams or default_lams(trained)))
-    head = {
+    head: dict[str, Any] = {
         "format": "smartsim-accuracies",
         "version": 1,
         "method": label or name_model(trained),
@@ -72,6 +73,7 @@ def evaluate_run(
             "images": settings.images,
             "strong_images": settings.strong_images,
             "autoattack_images": settings.autoattack_images,
+            "autoattack_lams": settings.autoattack_lams and list(settings.autoattack_lams),
             "epsilon": settings.epsilon,
             "draws": settings.draws,
             "seed": settings.seed,
@@ -80,6 +82,8 @@ def evaluate_run(
         "trained": trained.to_dict(),
         "data": {"name": data.name, "sha256": data.checksum},
     }
+    if trained.method == "sparse":
+        head["layers"] = _count_layers(model)
     rows = _rows_of(path, head) if path.exists() else []
     images, labels = data.test_images.to(device), data.test_labels.to(device)
     done = {row["lam"] for row in rows}
@@ -90,6 +94,19 @@ def evaluate_run(
         rows += [score.to_dict() for score in scores]
         write_json_atomically(path, {**head, **(facts or {}), "results": rows})
     return path
+
+
+def _count_layers(model: ConditionalModel) -> list[dict[str, Any]]:
+    """Size and nonzeros of each layer's weight, of which Figure 2 shows the share."""
+    return [
+        {
+            "name": name,
+            "weights": layer.weight.numel(),
+            "nonzeros": int(layer.weight.count_nonzero()),
+        }
+        for name, layer in model.named_modules()
+        if isinstance(layer, Conv2d | Linear)
+    ]
 
 
 def _rows_of(path: Path, head: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -167,6 +167,12 @@ PRESETS: Mapping[str, Preset] = {
             "validate_every": 3,
         },
     ),
+    "study": Preset(
+        description="ResNet-18 of a quarter of the width on CIFAR-10 for 12 epochs: four stages, "
+        "for the experiments in reports/results",
+        model={"arch": "resnet18", "width": 0.25},
+        train={"epochs": 12, "precision": "bf16", "validate_every": 3, "validation_images": 1_000},
+    ),
 }
 """Named choices of settings."""
 
