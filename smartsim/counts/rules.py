@@ -87,17 +87,18 @@ def _register_pointwise(names: str, **per_site: int) -> None:
 
 # Data movement, sign bits, and creation of constants: no arithmetic.
 _register_pointwise("""
-    alias alias_copy arange cat clone constant_pad_nd copy embedding empty empty_like empty_permuted
-    empty_strided expand_copy eye fill flip full full_like gather im2col index index_put
-    index_select lift_fresh lift_fresh_copy masked_fill masked_scatter masked_select new_empty
-    new_empty_strided new_full new_ones new_zeros nonzero one_hot ones ones_like pixel_shuffle
-    pixel_unshuffle reflection_pad1d reflection_pad2d reflection_pad3d repeat replication_pad1d
-    replication_pad2d replication_pad3d roll scalar_tensor scatter select_scatter slice_scatter
-    stack tril triu unfold_copy upsample_nearest1d upsample_nearest2d upsample_nearest3d view_copy
-    where zero zeros zeros_like _reshape_copy _to_copy _unsafe_view neg abs resize take_along_dim
-    _unsafe_index channel_shuffle native_channel_shuffle repeat_interleave tril_indices
-    triu_indices complex real imag slice_copy squeeze_copy unsqueeze_copy permute_copy t_copy
-    transpose_copy split_copy unbind_copy detach_copy diagonal_copy view_as_real_copy""")
+    alias alias_copy arange cat clone constant_pad_nd copy embedding empty empty_like
+    empty_permuted empty_strided expand_copy eye fill flip full full_like gather im2col index
+    index_copy index_fill index_put index_select lift_fresh lift_fresh_copy masked_fill
+    masked_scatter masked_select new_empty new_empty_strided new_full new_ones new_zeros nonzero
+    one_hot ones ones_like pixel_shuffle pixel_unshuffle reflection_pad1d reflection_pad2d
+    reflection_pad3d repeat replication_pad1d replication_pad2d replication_pad3d roll
+    scalar_tensor scatter select_scatter slice_scatter stack tril triu unfold_copy
+    upsample_nearest1d upsample_nearest2d upsample_nearest3d view_copy where zero zeros
+    zeros_like _reshape_copy _to_copy _unsafe_view neg abs resize take_along_dim _unsafe_index
+    channel_shuffle native_channel_shuffle repeat_interleave tril_indices triu_indices complex
+    real imag slice_copy squeeze_copy unsqueeze_copy permute_copy t_copy transpose_copy
+    split_copy unbind_copy detach_copy diagonal_copy view_as_real_copy""")
 
 _register_pointwise(
     "relu maximum minimum eq ne gt ge lt le sign isnan isinf threshold fmax fmin sgn "

@@ -20,7 +20,11 @@ Answers = tuple[Callable[[Node], Bits | None], Callable[[Node, Bits | None], lis
 
 _LARGEST_MAP = 1 << 22
 _CONTROLS = frozenset(("index", "indices"))
-_FILLERS = frozenset(("aten.constant_pad_nd", "aten.scatter", "aten.index_fill"))
+_FILLERS = frozenset(
+    f"aten.{name}"
+    for name in ("constant_pad_nd", "scatter", "index_fill", "tril", "triu", "im2col")
+)
+"""Moves that put a constant where no element goes: zero, or their argument `value`."""
 
 
 # Moves: found by moving the elements' own numbers; 0 stands for a constant.

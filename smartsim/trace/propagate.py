@@ -23,7 +23,7 @@ __all__ = ["propagate_needs", "propagate_zeros"]
 
 _MAKERS = """
     zeros zeros_like new_zeros zero fill full full_like new_full scalar_tensor mul constant_pad_nd
-    where masked_fill scatter index_fill
+    where masked_fill scatter index_fill tril triu im2col convolution
 """.split()
 _MAKES_ZEROS = frozenset(f"aten.{name}" for name in _MAKERS)
 
@@ -121,7 +121,8 @@ def _visit(node: Node) -> None:
         _pass_before(node)
         return
     rule = _rule(node)
-    knows_nothing = needed is None and all(o.value.bits is None for o in node.inputs)
+    operands = (*node.inputs, node.outputs[0])  # a product with lam = 0 is known to be zero
+    knows_nothing = needed is None and all(o.value.bits is None for o in operands)
     if knows_nothing and rule.plain:
         reads: list[Bits | None] = [None] * len(node.inputs)
     else:
@@ -136,8 +137,10 @@ def _visit(node: Node) -> None:
 
 def _reads_all(node: Node) -> bool:
     """Whether all is needed, nothing is known, and all operands are whole: the frequent case."""
-    need = node.outputs[0].value.need
-    if need is not ALL or node.in_place or node.stage == DEPLOY:
+    output = node.outputs[0].value
+    if output.need is not ALL or node.in_place or node.stage == DEPLOY:
+        return False
+    if output.bits is not None:
         return False
     for operand in node.inputs:
         if operand.value.bits is not None or not operand.view.is_whole or operand.converted:
