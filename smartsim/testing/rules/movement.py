@@ -22,7 +22,10 @@ __all__: list[str] = []
 _CONTROLS = ("index", "indices")
 """Arguments that say which element goes where."""
 
-_FILLERS = frozenset({"aten.constant_pad_nd", "aten.index_fill", "aten.scatter"})
+_FILLERS = frozenset(
+    f"aten.{name}"
+    for name in ("constant_pad_nd", "index_fill", "scatter", "tril", "triu", "im2col")
+)
 """Operators whose constant is written in the program: a zero there is structure."""
 
 
