@@ -176,3 +176,21 @@ def switch(**options: Any) -> None:
         formats = [name.strip() for name in options["formats"].split(",") if name.strip()]
         for path in write_switch(switches, options["output"], formats):
             click.echo(f"written: {path}")
+
+
+@report.command()
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--format", "formats", default="svg,png", show_default=True)
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the files."
+)
+def figures(results: tuple[Path, ...], formats: str, output: Path) -> None:
+    """Draw the paper's Figures 2, 4 and 5 and Table 1 from RESULTS of `smartsim evaluate`."""
+    from smartsim.report.energy_report import check_formats
+    from smartsim.report.figures import load_utilities, write_figures
+    from smartsim.report.measured import load_measured
+
+    kinds = tuple(name.strip() for name in formats.split(",") if name.strip())
+    check_formats(kinds)
+    for path in write_figures(load_measured(results), load_utilities(results), output, kinds):
+        click.echo(f"written: {path}")
