@@ -17,6 +17,7 @@ from smartsim.trace.windows import (
     full_taps,
     list_taps,
     need_of_window,
+    reached_outputs,
     touched_inputs,
     used_taps,
 )
@@ -44,9 +45,12 @@ def _window(node: Node) -> Window:
 def convolution_zeros(node: Node) -> Bits | None:
     """Outputs that at least one product reaches; with a bias all are dense."""
     data, weight = node.inputs[0], node.inputs[1]
-    if node.operand("bias") is not None or (data.bits is None and weight.bits is None):
+    if node.operand("bias") is not None:
         return None
     window = _window(node)
+    if data.bits is None and weight.bits is None:
+        reached = reached_outputs(window)
+        return None if reached is None else np.broadcast_to(reached, node.outputs[0].shape)
     if data.bits is None and _reaches_every_output(window, weight.written_bits()):
         return None
     planes = _common_planes(node, None)
@@ -78,8 +82,13 @@ def convolution_reads(node: Node, out: Bits | None) -> list[Bits | None]:
 
 
 def convolution_live(node: Node, out: Bits | None) -> Work | None:
-    """Products of nonzero data with nonzero weights for needed outputs, and these outputs."""
-    data, weight = node.inputs[0], node.inputs[1]
+    """Products of nonzero data with nonzero weights for needed outputs, and these outputs.
+
+    An output that no product reaches is a known zero, and does not count, nor does its padding.
+    """
+    data, weight, made = node.inputs[0], node.inputs[1], node.outputs[0].bits
+    if made is not None:
+        out = made if out is None else out & made
     if out is None and data.bits is None and weight.bits is None:
         return None
     window = _window(node)

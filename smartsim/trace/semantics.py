@@ -316,7 +316,7 @@ _ZERO_PRESERVING = Rule(_zeros_first, _read_first, _live_first)
 _POINTWISE_OPS = """
     exp exp2 expm1 log log1p log2 cos erfc sigmoid softplus hardsigmoid reciprocal rsqrt eq ne
     gt ge lt le maximum minimum clamp clamp_min clamp_max logical_and logical_or logical_xor
-    logical_not bitwise_and bitwise_or bitwise_xor bitwise_not rsub remainder fmod atan2 lerp
+    logical_not bitwise_and bitwise_or bitwise_xor bitwise_not remainder fmod atan2 lerp
     isnan isinf log_sigmoid_forward native_dropout bernoulli rand_like randn_like normal
     uniform randn rand add_scalar addcdiv ones ones_like arange empty empty_like new_empty new_ones
     logit mish celu
@@ -337,7 +337,8 @@ def _table() -> dict[str, Rule]:
     }
     table |= {name: Rule(*answers, _live_pointwise) for name, answers in COPIES.items()}
     table |= {
-        f"aten.{name}": Rule(_zeros_add, _read_pointwise, _live_add) for name in ("add", "sub")
+        f"aten.{name}": Rule(_zeros_add, _read_pointwise, _live_add)
+        for name in ("add", "sub", "rsub")
     }
     table |= {
         f"aten.{name}": Rule(_zeros_clone, _read_first, _live_first)

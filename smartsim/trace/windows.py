@@ -23,6 +23,7 @@ __all__ = [
     "full_taps",
     "list_taps",
     "need_of_window",
+    "reached_outputs",
     "touched_inputs",
     "used_taps",
 ]
@@ -108,6 +109,16 @@ def full_taps(window: Window) -> Bits:
     for tap, _, far in list_taps(window):
         full[tap] = all(s.stop - s.start == n for s, n in zip(far, window.outputs, strict=True))
     return full
+
+
+@lru_cache(maxsize=128)
+def reached_outputs(window: Window) -> Bits | None:
+    """Output positions that any tap joins to data; None when all are, as nearly always."""
+    reached = np.zeros(window.outputs, dtype=np.bool_)
+    for _, near, far in list_taps(window):
+        if all(s.stop > s.start for s in near):
+            reached[tuple(far)] = True
+    return None if reached.all() else reached
 
 
 def _pair_slices(window: Window, axis: int, shift: int) -> tuple[slice, slice]:

@@ -26,9 +26,11 @@ def add(call: Call, a: Scalar, b: Scalar) -> Scalar:
 
 
 def subtract(call: Call, a: Scalar, b: Scalar) -> Scalar:
-    """One subtraction; none when a known zero is subtracted."""
+    """One subtraction; none of a known zero, and from one only the sign changes."""
     if b.zero:
         return a
+    if a.zero:
+        return call.act(-b.value, (b,), {})
     return call.act(a.value - b.value, (a, b), {"add": 1})
 
 
