@@ -118,8 +118,8 @@ def draw_trade_off(points: Sequence[Point], attack: str, setting: str) -> Figure
                 )
         ax.set_xlabel(f"robust accuracy (%) under {_TITLES.get(attack, attack)}")
         ax.set_ylabel("clean accuracy (%)")
-        ax.set_title(f"{setting}; numbers at points: λ")
-        ax.legend()
+        ax.set_title(setting, fontsize=8, fontweight="normal")
+        ax.legend(title="λ at each point")
     return figure
 
 

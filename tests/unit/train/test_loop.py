@@ -14,10 +14,11 @@ import torch
 from smartsim.errors import ConfigurationError, FileFormatError, SmartsimError, TrainingError
 from smartsim.models import make_condition
 from smartsim.train.data import Dataset
-from smartsim.train.folder import RunFolder, load_checkpoint
-from smartsim.train.loop import train
+from smartsim.train.distributed import Processes
+from smartsim.train.folder import Place, RunFolder, load_checkpoint
+from smartsim.train.loop import take_step, train
 from smartsim.train.optimise import learning_rate, make_optimizer
-from smartsim.train.run import load_trained_model
+from smartsim.train.run import load_trained_model, prepare_run
 from tests.unit.train.helpers import tiny_data, tiny_model, tiny_run, tiny_settings
 
 METHODS = ["pgdat", "oat", "float", "smart", "sparse"]
@@ -181,6 +182,34 @@ def test_a_killed_process_leaves_its_last_checkpoint_readable(tmp_path: Path) ->
     steps = [int(row[0]) for row in _rows(folder.path)[1:]]
     assert steps == list(range(resumed.place.step))  # no step twice, none missing, no half row
     assert not list(folder.path.glob(".*.safetensors.*"))
+
+
+def test_what_was_written_after_the_last_checkpoint_is_dropped(tmp_path: Path) -> None:
+    # As a kill between the metrics and the checkpoint leaves it: whole rows, then half a row.
+    settings, data = tiny_settings("pgdat"), tiny_data()
+    train(settings, data, tmp_path / "whole")
+    folder = RunFolder(path=tmp_path / "parts")
+    step = train(settings, data, folder.path, stop=_after(1)).place.step
+    folder.append("metrics.csv", [(step, 0, 0.1, 9.9, 0, 0, 0, 0), (step + 1, 0, 0.1)])
+    folder.append("epochs.csv", [(0, 1.0, 1.0, 1.0, 1.0)])
+    (folder.path / ".last.safetensors.abc").write_bytes(b"half a checkpoint")
+    train(settings, data, folder.path, resume=True)
+    _assert_same_run(tmp_path / "whole", folder.path)
+    epochs = (folder.path / "epochs.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in epochs] == ["epoch", "0", "1"]
+    assert not list(folder.path.glob(".*.safetensors.*"))
+
+
+def test_each_step_draws_noise_of_its_own(tmp_path: Path) -> None:
+    settings = tiny_settings("float")
+    run = prepare_run(settings, tiny_data(), RunFolder(path=tmp_path), "cpu", Processes())
+    seeds = set()
+    for step in range(3):
+        run.place = Place(step=step)
+        take_step(run, torch.arange(settings.batch_size))
+        assert run.noise is not None
+        seeds.add(run.noise.initial_seed())
+    assert len(seeds) == 3
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(
