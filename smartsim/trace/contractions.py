@@ -1,6 +1,6 @@
-"""Contractions and pooling over known zeros: exact, and cheap where nothing is known."""
+"""Matrix products over known zeros: exact, and cheap where nothing is known."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,8 @@ from smartsim.graph import Work
 from smartsim.trace.convolutions import convolution_live, convolution_reads, convolution_zeros
 from smartsim.trace.geometry import Bits
 from smartsim.trace.tape import Node, narrow
-from smartsim.trace.windows import Window, expand_sizes, list_taps, touched_inputs
 
-__all__ = ["CONTRACTIONS"]
+__all__ = ["CONTRACTIONS", "Answers"]
 
 Answers = tuple[
     Callable[[Node], Bits | None],
@@ -89,82 +88,9 @@ def _matmul_live(node: Node, out: Bits | None) -> Work | None:
     return Work(sites=sites, sites_in_bounds=sites, outputs=outputs)
 
 
-# Pooling: a window of one channel
-
-
-def _pool_window(node: Node) -> tuple[Window, int]:
-    """The window, and how many leading dimensions are batch and channels."""
-    kernel_size = node.attributes["kernel_size"]
-    rank = next(int(c) for c in node.name if c.isdigit())
-    kernel = expand_sizes(kernel_size, rank)
-    stride = node.attributes.get("stride", ()) or kernel
-    window = Window(
-        inputs=node.inputs[0].shape[-rank:],
-        outputs=node.outputs[0].shape[-rank:],
-        kernel=kernel,
-        stride=expand_sizes(stride, rank),
-        padding=expand_sizes(node.attributes.get("padding", 0), rank),
-        dilation=expand_sizes(node.attributes.get("dilation", 1), rank),
-    )
-    return window, len(node.inputs[0].shape) - rank
-
-
-def _pool_reads(node: Node, out: Bits | None) -> list[Bits | None]:
-    window, lead = _pool_window(node)
-    if out is None and node.inputs[0].bits is None:
-        touched = touched_inputs(window)
-        return [None if touched is None else np.broadcast_to(touched, node.inputs[0].shape)]
-    read = np.zeros(node.inputs[0].shape, dtype=np.bool_)
-    wanted = np.ones(node.outputs[0].shape, dtype=np.bool_) if out is None else out
-    every: tuple[Any, ...] = (slice(None),) * lead
-    for _, near, far in list_taps(window):
-        read[every + near] |= wanted[every + far]
-    if node.name.startswith("aten.avg") and node.inputs[0].bits is not None:
-        read &= node.inputs[0].bits
-    return [read]
-
-
-def _pool_counts(node: Node, data: Bits) -> Any:
-    window, lead = _pool_window(node)
-    counts = np.zeros(node.outputs[0].shape, dtype=np.int64)
-    every: tuple[Any, ...] = (slice(None),) * lead
-    for _, near, far in list_taps(window):
-        counts[every + far] += data[every + near]
-    return counts
-
-
-def _pool_live(node: Node, out: Bits | None) -> Work | None:
-    is_sum = node.name.startswith("aten.avg")
-    known = node.inputs[0].bits if is_sum else None
-    if out is None and known is None:
-        return None
-    window, _ = _pool_window(node)
-    shape = node.inputs[0].shape
-    dense = _pool_counts(node, np.ones(shape, dtype=np.bool_))
-    counts = dense if known is None else _pool_counts(node, known)
-    wanted = np.ones(counts.shape, dtype=np.bool_) if out is None else out
-    wanted = wanted & (counts > 0)
-    inside = int(counts[wanted].sum())
-    padding = int((int(np.prod(window.kernel)) - dense[wanted]).sum())
-    return Work(
-        sites=inside + padding, sites_in_bounds=inside, outputs=int(np.count_nonzero(wanted))
-    )
-
-
-def _average_zeros(node: Node) -> Bits | None:
-    bits = node.inputs[0].bits
-    return None if bits is None else np.asarray(_pool_counts(node, bits) > 0)
-
-
-def _dense(_: Node) -> Bits | None:
-    return None
-
-
 _MATMULS = ("mm", "addmm", "bmm", "baddbmm", "mv", "dot", "addmv")
 
-CONTRACTIONS: Mapping[str, Answers] = {
+CONTRACTIONS: dict[str, Answers] = {
     "aten.convolution": (convolution_zeros, convolution_reads, convolution_live, False),
     **{f"aten.{n}": (_matmul_zeros, _matmul_reads, _matmul_live, True) for n in _MATMULS},
-    **{f"aten.max_pool{d}d_with_indices": (_dense, _pool_reads, _pool_live, False) for d in (2, 3)},
-    **{f"aten.avg_pool{d}d": (_average_zeros, _pool_reads, _pool_live, False) for d in (2, 3)},
 }

@@ -17,9 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from smartsim.graph import Work
+from smartsim.trace.contractions import CONTRACTIONS
 from smartsim.trace.geometry import Bits, is_same_memory
 from smartsim.trace.known import find_mask, is_scalar_zero
 from smartsim.trace.movement import CHOICES, COPIES, MOVES
+from smartsim.trace.pooling import POOLS
 from smartsim.trace.tape import Node, narrow
 
 __all__ = ["DENSE_RESULTS", "OPAQUE", "RULES", "STATISTICS", "Reads", "Rule"]
@@ -368,13 +370,10 @@ def _table() -> dict[str, Rule]:
     return table
 
 
-def _with_contractions(table: dict[str, Rule]) -> Mapping[str, Rule]:
-    from smartsim.trace.contractions import CONTRACTIONS
-
-    return {**table, **{name: Rule(*answers) for name, answers in CONTRACTIONS.items()}}
-
-
-RULES: Mapping[str, Rule] = _with_contractions(_table())
+RULES: Mapping[str, Rule] = {
+    **_table(),
+    **{name: Rule(*answers) for name, answers in (CONTRACTIONS | POOLS).items()},
+}
 
 _STATISTICS_OPS = """
     sum mean std std_mean var var_mean amax amin aminmax max min norm median
