@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench experiments clean
 
 demo: $(VENV)/.installed
 	$(BIN)/smartsim report table2 --output runs/table2
@@ -21,6 +21,11 @@ lint: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(PIP) install -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m tests.benchmarks.trace_speed
+
+# Hours on two cores; can be stopped with Ctrl-C, and goes on from there.
+experiments: $(VENV)/.installed
+	$(PIP) install -c constraints.txt -e '.[attack]'
+	$(BIN)/python -m smartsim.train.experiments
 
 # torch first and pinned: left to a resolver it may bring gigabytes of CUDA.
 $(VENV)/.torch: constraints.txt

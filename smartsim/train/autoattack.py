@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from smartsim.errors import ConfigurationError
 from smartsim.models import Condition, ConditionalModel
 from smartsim.train.attacks import undisturbed
+from smartsim.train.folded import fold_model
 
 __all__ = ["run_autoattack"]
 
@@ -23,13 +24,12 @@ class _AtCondition(nn.Module):
 
     def __init__(self, model: ConditionalModel, condition: Condition) -> None:
         super().__init__()
-        self.model = model
-        self.condition = condition
+        dtype = model.linear.weight.dtype
+        self.classify = fold_model(model, condition, dtype=dtype, redraw=True)
 
     def forward(self, images: Tensor) -> Tensor:
         """Classify (n, c, h, w)."""
-        logits: Tensor = self.model(images, self.condition)
-        return logits
+        return self.classify(images)
 
 
 def run_autoattack(
@@ -43,7 +43,7 @@ def run_autoattack(
     batch_size: int,
     seed: int,
 ) -> Tensor:
-    """Adversarial images by AutoAttack; the model's modes and gradients are left as they were.
+    """Adversarial images by AutoAttack; the model is left as it was.
 
     Args:
         model: Attacked in eval mode.
@@ -70,16 +70,11 @@ def run_autoattack(
     with undisturbed(model), torch.random.fork_rng(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         wrapped = _AtCondition(model, condition).eval()
-        gradients = {p: p.grad for p in model.parameters()}
         attack = package.AutoAttack(
             wrapped, eps=epsilon, version=version, seed=seed, device=images.device
         )
         # Targeted attacks need as many other classes as they try, nine as a rule.
         targets = min(attack.apgd_targeted.n_target_classes, classes - 1)
         attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = targets
-        try:
-            found: Tensor = attack.run_standard_evaluation(images, labels, batch_size=batch_size)[0]
-        finally:
-            for parameter, gradient in gradients.items():
-                parameter.grad = gradient
+        found: Tensor = attack.run_standard_evaluation(images, labels, batch_size=batch_size)[0]
     return found.detach()

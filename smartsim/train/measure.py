@@ -69,7 +69,7 @@ def attack_in_batches(
         dtype = next(model.parameters()).dtype
         predict = fold_model(model, condition, dtype=dtype, redraw=True)
         for part in batches(images, batch_size):
-            victims = as_floats(images[part])
+            victims = as_floats(images[part]).contiguous(memory_format=torch.channels_last)
             found.append(attack_images(predict, victims, labels[part], attack, generator))
     return torch.cat(found)
 

@@ -90,12 +90,25 @@ def test_an_image_stands_with_the_share_of_draws_that_classify_it_correctly(run:
     assert _evaluate(model, 0.0, _settings("clean", draws=5))["clean"].draws == 1
 
 
-def test_known_noise_is_one_draw_and_does_not_touch_the_live_chain(run: Path) -> None:
+def test_exactly_the_images_that_stand_are_attacked_next(run: Path) -> None:
     model, _ = load_trained_model(run)
-    with_known = _evaluate(model, 1.0, _settings("clean", "pgd7-known", "pgd50", draws=2))
-    without = _evaluate(model, 1.0, _settings("clean", "pgd50", draws=2))
-    assert with_known["pgd7-known"].draws == 1
-    assert with_known["pgd50"].accuracy == without["pgd50"].accuracy
+    settings = _settings("clean", "eot", "pgd50", strong_images=30, epsilon=0.15)
+    clean, eot, pgd50 = _evaluate(model, 0.0, settings).values()
+    # At lam = 0 nothing is random: accuracies are counts of images.
+    assert eot.attacked == round(clean.accuracy * 30 / 100)
+    assert pgd50.attacked == round(eot.accuracy * 30 / 100) < eot.attacked
+
+
+def test_known_noise_is_one_draw_and_another_adversary_than_live_noise(run: Path) -> None:
+    model, _ = load_trained_model(run)
+    wide = {"draws": 2, "epsilon": 0.2, "strong_images": 30}
+    with_known = _evaluate(model, 1.0, _settings("clean", "pgd50-known", "eot", **wide))
+    without = _evaluate(model, 1.0, _settings("clean", "eot", **wide))
+    assert with_known["pgd50-known"].draws == 1
+    assert with_known["pgd50-known"].accuracy < with_known["clean"].accuracy
+    # What a known draw has felled still stands for the adversary who does not know it.
+    assert with_known["eot"].attacked == without["eot"].attacked
+    assert with_known["eot"].accuracy == without["eot"].accuracy
     assert model.settings.noise == "fresh"
 
 
