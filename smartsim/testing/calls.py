@@ -32,11 +32,13 @@ class Rule:
         reads: Names of the tensor arguments whose numbers it reads; None for all of them.
         contraction: Whether it is a contraction, whose work is never there only because the
             model is conditional.
+        whole: Whether it runs whole or not at all: one needed result needs all of its arithmetic.
     """
 
     execute: ScalarRule
     reads: tuple[str, ...] | None = None
     contraction: bool = False
+    whole: bool = False
 
 
 RULES: dict[str, Rule] = {}
@@ -44,7 +46,10 @@ RULES: dict[str, Rule] = {}
 
 
 def scalar_rule(
-    *names: str, reads: tuple[str, ...] | None = None, contraction: bool = False
+    *names: str,
+    reads: tuple[str, ...] | None = None,
+    contraction: bool = False,
+    whole: bool = False,
 ) -> Callable[[ScalarRule], ScalarRule]:
     """Make a function the rule of some operators; the in-place variants come along.
 
@@ -53,6 +58,7 @@ def scalar_rule(
         reads: Tensor arguments whose numbers the operator reads; None for all of them. An
             operator that only looks at a shape, such as "aten.zeros_like", reads none.
         contraction: Whether it is a contraction and no elementwise arithmetic.
+        whole: Whether it runs whole or not at all, such as a softmax, whose row is one piece.
 
     Returns:
         A decorator that enters the function and returns it unchanged.
@@ -70,7 +76,7 @@ def scalar_rule(
         for name in names:
             if name in RULES:
                 raise ConfigurationError(f"operator {name!r} has a scalar rule already")
-            RULES[name] = Rule(execute=execute, reads=reads, contraction=contraction)
+            RULES[name] = Rule(execute=execute, reads=reads, contraction=contraction, whole=whole)
         return execute
 
     return enter

@@ -95,7 +95,7 @@ def _normalise(
     return result
 
 
-@scalar_rule("aten.native_layer_norm")
+@scalar_rule("aten.native_layer_norm", whole=True)
 def _execute_layer_norm(call: Call) -> tuple[ScalarArray, None, None]:
     data = call["input"].scalars
     length = math.prod(call.arguments["normalized_shape"])
@@ -104,7 +104,7 @@ def _execute_layer_norm(call: Call) -> tuple[ScalarArray, None, None]:
     return _normalise(call, rows, affine[0], affine[1]).reshape(data.shape), None, None
 
 
-@scalar_rule("aten.native_group_norm")
+@scalar_rule("aten.native_group_norm", whole=True)
 def _execute_group_norm(call: Call) -> tuple[ScalarArray, None, None]:
     data = call["input"].scalars
     groups = call.arguments["group"]
@@ -126,7 +126,7 @@ def _spread(operand: Operand | None, shape: Sequence[int]) -> ScalarArray | None
     return np.broadcast_to(operand.scalars.reshape(-1), shape)
 
 
-@scalar_rule("aten._softmax", "aten._safe_softmax", "aten._log_softmax")
+@scalar_rule("aten._softmax", "aten._safe_softmax", "aten._log_softmax", whole=True)
 def _execute_softmax(call: Call) -> ScalarArray:
     data = call["self"].scalars
     axis = int(call.arguments["dim"])

@@ -72,7 +72,7 @@ def _execute_mean(call: Call) -> ScalarArray:
     return as_result(call, [mean_scalars(call, row, divisor=len(row)) for row in _find_rows(call)])
 
 
-@scalar_rule("aten.var", "aten.std", "aten.var_mean", "aten.std_mean")
+@scalar_rule("aten.var", "aten.std", "aten.var_mean", "aten.std_mean", whole=True)
 def _execute_var(call: Call) -> tuple[ScalarArray, ...]:
     given = call.arguments.get("correction")
     correction = 1.0 if given is None else float(given)
@@ -96,7 +96,7 @@ def _execute_var(call: Call) -> tuple[ScalarArray, ...]:
     return results[: len(call.results)]
 
 
-@scalar_rule("aten.linalg_vector_norm")
+@scalar_rule("aten.linalg_vector_norm", whole=True)
 def _execute_vector_norm(call: Call) -> ScalarArray:
     if call.arguments["ord"] != 2:
         raise MissingRuleError(
@@ -120,27 +120,27 @@ def _extremes(call: Call, pick: Callable[[list[float]], float]) -> tuple[ScalarA
     return values, places
 
 
-@scalar_rule("aten.amax")
+@scalar_rule("aten.amax", whole=True)
 def _execute_amax(call: Call) -> ScalarArray:
     return _extremes(call, max)[0]
 
 
-@scalar_rule("aten.amin")
+@scalar_rule("aten.amin", whole=True)
 def _execute_amin(call: Call) -> ScalarArray:
     return _extremes(call, min)[0]
 
 
-@scalar_rule("aten.argmax")
+@scalar_rule("aten.argmax", whole=True)
 def _execute_argmax(call: Call) -> ScalarArray:
     return _extremes(call, max)[1]
 
 
-@scalar_rule("aten.argmin")
+@scalar_rule("aten.argmin", whole=True)
 def _execute_argmin(call: Call) -> ScalarArray:
     return _extremes(call, min)[1]
 
 
-@scalar_rule("aten.max", "aten.min")
+@scalar_rule("aten.max", "aten.min", whole=True)
 def _execute_max(call: Call) -> tuple[ScalarArray, ...]:
     pick: Callable[[list[float]], float] = max if call.site.op == "aten.max" else min
     return _extremes(call, pick)[: len(call.results)]
