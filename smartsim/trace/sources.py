@@ -76,9 +76,10 @@ def _import_model(name: str) -> torch.nn.Module:
             ) from error
         build = getattr(module, attribute, None)
         if build is None:
+            near = suggest_name(attribute, [n for n in vars(module) if not n.startswith("_")])
             raise ConfigurationError(
                 f"module {module_name!r} has no {attribute!r}"
-                f"{suggest_name(attribute, [n for n in vars(module) if not n.startswith('_')])}"
+                f"{near if near.startswith('; did') else ''}"
             )
         model = build if isinstance(build, torch.nn.Module) else _call(name, build)
     if not isinstance(model, torch.nn.Module):

@@ -117,7 +117,8 @@ def record_forward(
         except SmartsimError:
             raise
         except USER_CODE_ERRORS as error:
-            raise _explain(model, stack.place_of(error), error) from error
+            given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
+            raise _explain(model, given, stack.place_of(error), error) from error
         outputs = [recorder.operand(tensor, "") for tensor in _result_tensors(result)]
         if not outputs:
             raise InvalidModelError(
@@ -261,7 +262,9 @@ def _result_tensors(result: Any) -> Iterator[torch.Tensor]:
 _READS_PAST_THE_TRACE = ("tolist() shouldn't be called", "can't convert meta device type tensor")
 
 
-def _explain(model: torch.nn.Module, place: str, error: BaseException) -> SmartsimError:
+def _explain(
+    model: torch.nn.Module, given: Sequence[torch.Tensor], place: str, error: BaseException
+) -> SmartsimError:
     """What to raise in place of what the model's forward raised."""
     reason = " ".join(str(error).partition("\nException raised from")[0].split())
     if reason.startswith(_READS_PAST_THE_TRACE):
@@ -271,7 +274,8 @@ def _explain(model: torch.nn.Module, place: str, error: BaseException) -> Smarts
             "parameters and the condition alone by item()"
         )
     where = f"module {place!r}" if place else "its own forward"
+    shapes = ", ".join(str(tuple(tensor.shape)) for tensor in given) or "none"
     return InvalidModelError(
-        f"{type(model).__name__} cannot run on these inputs: {type(error).__name__} in {where}: "
+        f"{type(model).__name__} cannot run on inputs {shapes}: {type(error).__name__} in {where}: "
         f"{reason[:300] or 'no reason given'}; check the input shape, its type, and the condition"
     )

@@ -210,7 +210,9 @@ def test_a_vector_of_one_value_is_no_mask(part: Tensor) -> None:
 def test_a_fresh_batch_norm_is_dense() -> None:
     graph = trace_model(nn.BatchNorm1d(4), (2, 4))
     assert count_actions(graph).total("mul", stages=("input",)) == 8
-    assert all(spec.active == spec.elements for spec in graph.parameters if spec.kind == "parameter")
+    assert all(
+        spec.active == spec.elements for spec in graph.parameters if spec.kind == "parameter"
+    )
     assert all(tensor.nonzeros is None for tensor in graph.tensors)
 
 
