@@ -16,9 +16,9 @@ from smartsim.counts.records import Action
 from smartsim.errors import ConfigurationError
 from smartsim.graph import Stage
 from smartsim.testing.memory import Operand
-from smartsim.testing.scalars import Act, Scalar, ScalarArray, Site
+from smartsim.testing.scalars import Act, Scalar, ScalarArray, Site, elements
 
-__all__ = ["RULES", "Call", "Rule", "ScalarRule", "broadcast", "scalar_rule"]
+__all__ = ["RULES", "Call", "Rule", "ScalarRule", "broadcast", "scalar_rule", "tie"]
 
 ScalarRule: TypeAlias = Callable[["Call"], ScalarArray | tuple[ScalarArray | None, ...]]
 
@@ -166,6 +166,16 @@ class Call:
         return broadcast(
             function, *(self[a].scalars if isinstance(a, str) else a for a in arguments)
         )
+
+
+def tie(call: Call, outputs: tuple[ScalarArray | None, ...]) -> tuple[ScalarArray | None, ...]:
+    """Make every result need the arithmetic of all results, as of an op that runs whole."""
+    made = [s.act for array in outputs if array is not None for s in elements(array)]
+    act = Act(call.site, {}, tuple(a for a in made if a is not None))
+    return tuple(
+        None if array is None else call.map(lambda s: replace(s, act=act), array)
+        for array in outputs
+    )
 
 
 def broadcast(function: Callable[..., Scalar], *arrays: ScalarArray) -> ScalarArray:

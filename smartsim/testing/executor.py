@@ -5,7 +5,6 @@ and each result of a rule is compared with torch's. What a rule costs is in the 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,7 +20,7 @@ from smartsim.errors import (
     SmartsimError,
 )
 from smartsim.graph import Stage
-from smartsim.testing.calls import RULES, Call, Rule
+from smartsim.testing.calls import RULES, Call, Rule, tie
 from smartsim.testing.memory import Memory, Operand, is_binary, to_values
 from smartsim.testing.rules.creation import DRAWS
 from smartsim.testing.scalars import Act, Scalar, ScalarArray, Site, elements, latest_stage
@@ -162,7 +161,7 @@ class ScalarMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         made = rule.execute(call)
         outputs = made if isinstance(made, tuple) else (made,)
         if rule.whole:
-            outputs = _tie(call, outputs)
+            outputs = tie(call, outputs)
         for tensor, scalars in zip(results, outputs, strict=True):
             self._store(call, tensor, scalars)
 
@@ -272,13 +271,3 @@ def _flatten(operands: Mapping[str, Operand | list[Operand | None]]) -> list[Ope
         parts = operand if isinstance(operand, list) else [operand]
         flat += [part for part in parts if part is not None]
     return flat
-
-
-def _tie(call: Call, outputs: tuple[ScalarArray | None, ...]) -> tuple[ScalarArray | None, ...]:
-    """Make every result need the arithmetic of all results, as of an op that runs whole."""
-    made = [s.act for array in outputs if array is not None for s in elements(array)]
-    act = Act(site=call.site, actions={}, operands=tuple(a for a in made if a is not None))
-    return tuple(
-        None if array is None else call.map(lambda s: replace(s, act=act), array)
-        for array in outputs
-    )

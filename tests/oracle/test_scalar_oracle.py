@@ -572,6 +572,7 @@ def test_a_softmax_runs_whole_or_not_at_all(rows: int) -> None:
         lambda x: x.log_softmax(1),
         lambda x: functional.layer_norm(x, (4,)),
         lambda x: functional.group_norm(x, 2),
+        lambda x: functional.instance_norm(x.unsqueeze(2).expand(-1, -1, 3)),
         lambda x: x.var(1),
         lambda x: x.amax(1),
         lambda x: x.argmax(1),

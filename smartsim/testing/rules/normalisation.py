@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from smartsim.counts.records import Action
-from smartsim.testing.calls import Call, scalar_rule
+from smartsim.testing.calls import Call, scalar_rule, tie
 from smartsim.testing.memory import Operand
 from smartsim.testing.scalars import Scalar, ScalarArray, latest_stage
 
@@ -14,9 +14,9 @@ __all__: list[str] = []
 
 
 @scalar_rule("aten.native_batch_norm", "aten._native_batch_norm_legit_no_training")
-def _execute_batch_norm(call: Call) -> tuple[ScalarArray, None, None]:
+def _execute_batch_norm(call: Call) -> tuple[ScalarArray | None, ...]:
     if call.arguments.get("training", False):
-        return _normalise_channels(call), None, None
+        return tie(call, (_normalise_channels(call), None, None))
     mean, var = call["running_mean"], call["running_var"]
     weight, bias = call.get("weight"), call.get("bias")
     parts = [part for part in (mean, var, weight, bias) if part is not None]
