@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -27,12 +27,10 @@ from smartsim.trace.geometry import View
 from smartsim.trace.kernels import META, MetaKernels, map_tensors, to_meta
 from smartsim.trace.modules import ModuleStack
 from smartsim.trace.operators import Operator, describe_operator
+from smartsim.trace.parameters import ModelTensor
 from smartsim.trace.tape import DEPLOY, INPUT, NOISE, SWITCH, Node, Operand, Value
 
-__all__ = ["ModelTensor", "Recorder", "user_line"]
-
-ModelTensor = tuple[Literal["parameter", "buffer"], str, torch.Tensor]
-"""A parameter or buffer of the traced model, with its qualified name."""
+__all__ = ["Recorder", "user_line"]
 
 _TINY_ELEMENTS = 64
 _TINY_ELEMENTS = 64

@@ -2,7 +2,6 @@
 
 import dataclasses
 import gc
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Integral
@@ -23,8 +22,9 @@ from smartsim.graph import Graph
 from smartsim.trace.assemble import assemble_graph
 from smartsim.trace.known import test_leaf
 from smartsim.trace.modules import track_modules
+from smartsim.trace.parameters import check_values, list_tensors
 from smartsim.trace.propagate import propagate_needs, propagate_zeros
-from smartsim.trace.recorder import ModelTensor, Recorder, user_line
+from smartsim.trace.recorder import Recorder, user_line
 from smartsim.trace.tape import INPUT, SWITCH, Operand
 from smartsim.trace.unchanged import keep_model_unchanged, keep_torch_unchanged
 
@@ -97,9 +97,9 @@ def record_forward(
     Raises:
         As `trace_model`.
     """
-    tensors = _list_tensors(model)
-    _check_parameters(tensors)
+    tensors = list_tensors(model)
     with (
+        check_values(tensors),
         _pause_collector(),
         keep_model_unchanged(model),
         keep_torch_unchanged(),
@@ -139,32 +139,6 @@ def _pause_collector() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def _list_tensors(model: torch.nn.Module) -> list[ModelTensor]:
-    """Every parameter, then every buffer, each once."""
-    tensors: list[ModelTensor] = [("parameter", *item) for item in model.named_parameters()]
-    return [*tensors, *(("buffer", *item) for item in model.named_buffers())]
-
-
-def _check_parameters(tensors: Iterable[ModelTensor]) -> None:
-    """No parameter holds NaN. A sum is NaN when a term is, and is the fastest full look."""
-    for kind, name, tensor in tensors:
-        if isinstance(tensor, torch.nn.parameter.UninitializedParameter):
-            raise InvalidModelError(
-                f"parameter {name!r} has no shape yet; run the model once, so that its lazy layers "
-                "take one"
-            )
-        if kind == "buffer" or tensor.is_meta or not tensor.is_floating_point():
-            continue
-        with torch.no_grad():  # torch cannot add 8-bit floats
-            values = tensor if tensor.element_size() > 1 else tensor.float()
-            if math.isfinite(values.sum()) or not bool(torch.isnan(values).any()):
-                continue
-            raise InvalidModelError(
-                f"parameter {name!r} holds {int(torch.isnan(values).sum())} NaN of "
-                f"{values.numel()} values; load sound weights, or build the model anew"
-            )
 
 
 def _resolve_declared(model: torch.nn.Module, names: Iterable[str]) -> frozenset[str]:
