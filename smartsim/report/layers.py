@@ -1,5 +1,6 @@
 """Graphs and counts by layer, as a table for a terminal."""
 
+import textwrap
 from collections.abc import Sequence
 
 from tabulate import tabulate
@@ -9,7 +10,6 @@ from smartsim.graph import STAGES, Graph, Op
 
 __all__ = ["render_counts", "render_graph"]
 
-_WIDTH = 80
 _COLUMNS = ("mac", "add", "mul", "compare")
 
 
@@ -19,7 +19,7 @@ def _shorten(name: str, width: int) -> str:
 
 
 def render_counts(counts: Counts, *, everything: bool = False) -> str:
-    """Counts by layer and stage; every column adds up to the totals below it.
+    """Counts by layer and stage, 80 columns wide; every column adds up to the totals below it.
 
     Args:
         counts: What to show.
@@ -31,9 +31,11 @@ def render_counts(counts: Counts, *, everything: bool = False) -> str:
         if stage in stages:
             row = cells.setdefault((layer, stage), dict.fromkeys((*_COLUMNS, "other"), 0))
             row[action if action in _COLUMNS else "other"] += number
+    places = {layer: place for place, layer in enumerate(counts.layers)}
+    in_order = sorted(cells, key=lambda cell: (places[cell[0]], STAGES.index(cell[1])))
     rows = [
-        [_shorten(layer or "(model)", 30), stage, *(_print(n) for n in row.values())]
-        for (layer, stage), row in cells.items()
+        [_shorten(layer or "(model)", 22), stage, *map(_print, cells[layer, stage].values())]
+        for layer, stage in in_order
     ]
     totals: list[Sequence[str]] = []
     for stage in stages:
@@ -54,16 +56,28 @@ def render_counts(counts: Counts, *, everything: bool = False) -> str:
         active, total = counts.parameters.active, counts.parameters.total
         lines.append(f"parameters: {active:,} active of {total:,}")
     lines += [f"left out: {', '.join(counts.ignored)}"] if counts.ignored else []
-    lines += [f"note: {note}" for note in counts.notes]
+    lines += _wrap_notes(counts.notes)
     return "\n".join(lines) + "\n"
 
 
 def _print(number: int | float) -> str:
+    """At most eight characters, up to some 10^14."""
     if number == 0:
         return "-"
-    if isinstance(number, float):
-        return f"{number:,.1f}"
-    return f"{number:,}" if abs(number) < 1e8 else f"{number / 1e6:,.1f}M"
+    size = abs(number)
+    if size >= 1e9:
+        return f"{number / 1e9:,.2f}G" if size < 1e12 else f"{number / 1e12:,.2f}T"
+    if size >= 1e6:
+        return f"{number / 1e6:,.2f}M"
+    return f"{number:,.1f}" if isinstance(number, float) else f"{number:,}"
+
+
+def _wrap_notes(notes: Sequence[str]) -> list[str]:
+    return [
+        line
+        for note in notes
+        for line in textwrap.wrap(f"note: {note}", 80, subsequent_indent="  ")
+    ]
 
 
 def _title(model: str, condition: object) -> str:
@@ -91,7 +105,7 @@ def render_graph(graph: Graph) -> str:
         tablefmt="simple",
     )
     lines = [_title(graph.model, graph.condition), body, f"{len(graph.ops)} ops"]
-    lines += [f"note: {note}" for note in graph.notes]
+    lines += _wrap_notes(graph.notes)
     return "\n".join(lines) + "\n"
 
 
