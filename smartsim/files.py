@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,14 +90,15 @@ def read_json(path: str | Path, what: str) -> dict[str, Any]:
     """Read a JSON object from `path`.
 
     Args:
-        path: The file.
+        path: The file; "-" is the standard input.
         what: What the file should hold, for the error's sentence, such as "a smartsim graph".
 
     Raises:
         FileFormatError: If the file is missing, is no UTF-8, no JSON, or no JSON object.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        content = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise FileFormatError(
             f"{path}: cannot be read ({error.strerror}); expected {what}"

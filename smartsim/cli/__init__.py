@@ -31,6 +31,8 @@ class _OneSentenceGroup(click.Group):
             _fail(str(error))
         except click.UsageError as error:
             _fail_usage(error)
+        except MemoryError:
+            _fail("there is not enough memory for this; give a smaller input")
         except BrokenPipeError:  # whoever read our output has seen enough
             raise
         except OSError as error:

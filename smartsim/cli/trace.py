@@ -64,7 +64,7 @@ def trace(
 def count(
     graph: Path, convention: str, ignore: tuple[str, ...], all_stages: bool, output: Path | None
 ) -> None:
-    """Count the actions of GRAPH, a file that `smartsim trace` wrote."""
+    """Count the actions of GRAPH, a file that `smartsim trace` wrote; - is the standard input."""
     from smartsim.counts import count_actions, save_counts
     from smartsim.graph import load_graph
     from smartsim.report.layers import render_counts
