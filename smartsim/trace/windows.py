@@ -90,6 +90,7 @@ def touched_inputs(window: Window) -> Bits | None:
     touched = np.zeros(window.inputs, dtype=np.bool_)
     for _, near, _ in list_taps(window):
         touched[near] = True
+    touched.setflags(write=False)
     return None if touched.all() else touched
 
 
@@ -99,6 +100,7 @@ def used_taps(window: Window) -> Bits | None:
     used = np.zeros(window.kernel, dtype=np.bool_)
     for tap, _, _ in list_taps(window):
         used[tap] = True
+    used.setflags(write=False)
     return None if used.all() else used
 
 
@@ -108,6 +110,7 @@ def full_taps(window: Window) -> Bits:
     full = np.zeros(window.kernel, dtype=np.bool_)
     for tap, _, far in list_taps(window):
         full[tap] = all(s.stop - s.start == n for s, n in zip(far, window.outputs, strict=True))
+    full.setflags(write=False)
     return full
 
 
@@ -118,6 +121,7 @@ def reached_outputs(window: Window) -> Bits | None:
     for _, near, far in list_taps(window):
         if all(s.stop > s.start for s in near):
             reached[tuple(far)] = True
+    reached.setflags(write=False)
     return None if reached.all() else reached
 
 
