@@ -1,5 +1,6 @@
 """Reading and writing files: atomic writes, JSON with a clear error. Knows no record of ours."""
 
+import errno
 import json
 import os
 import sys
@@ -54,6 +55,8 @@ def write_bytes_atomically(path: str | Path, data: bytes) -> None:
         OSError: If the folder is missing or cannot be written to; it names `path`.
     """
     target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     try:
         _write_and_rename(target, data)
     except OSError as error:
