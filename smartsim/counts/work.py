@@ -138,9 +138,13 @@ def _window_pool(shapes: Shapes) -> Work:
         for i in range(rank)
     )
     elements = math.prod(shapes.output)
-    return Work(
-        sites=elements * math.prod(kernel), sites_in_bounds=planes * inside, outputs=elements
-    )
+    padded = elements * math.prod(kernel)
+    if "avg" in shapes.name:  # a window that leans over the padding's end, too, adds less
+        padded = planes * math.prod(
+            _covered(near[i], far[i] + 2 * padding[i], kernel[i], stride[i], 0, dilation[i])
+            for i in range(rank)
+        )
+    return Work(sites=padded, sites_in_bounds=planes * inside, outputs=elements)
 
 
 def _adaptive_pool(shapes: Shapes) -> Work:

@@ -1,5 +1,6 @@
 """Pooling over known zeros: windows of one channel, of one size or adapted to the output."""
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -92,6 +93,26 @@ def _count(node: Node, data: Bits) -> Any:
     return counts
 
 
+def _count_padded(node: Node) -> Any:
+    """Elements of each window, with padding.
+
+    An average adds what lies within the padded input; a window of a largest element is compared
+    whole, also where `ceil_mode` lets it lean over the padding's end.
+    """
+    shape = node.outputs[0].shape
+    if _is_adaptive(node):
+        return _count(node, np.ones(node.inputs[0].shape, dtype=np.bool_))
+    window = _window(node)
+    if not _is_average(node):
+        return np.full(shape, np.prod(window.kernel), dtype=np.int64)
+    sizes = tuple(n + 2 * p for n, p in zip(window.inputs, window.padding, strict=True))
+    padded = dataclasses.replace(window, inputs=sizes, padding=(0,) * len(sizes))
+    counts = np.zeros(window.outputs, dtype=np.int64)
+    for _, _, far in list_taps(padded):
+        counts[far] += 1
+    return np.broadcast_to(counts, shape)
+
+
 def _live(node: Node, out: Bits | None) -> Work | None:
     known = node.inputs[0].bits if _is_average(node) else None
     if out is None and known is None:
@@ -101,9 +122,7 @@ def _live(node: Node, out: Bits | None) -> Work | None:
     wanted = np.ones(counts.shape, dtype=np.bool_) if out is None else out
     wanted = wanted & (counts > 0)
     inside = int(counts[wanted].sum())
-    padding = 0
-    if not _is_adaptive(node):
-        padding = int((int(np.prod(_window(node).kernel)) - dense[wanted]).sum())
+    padding = int((_count_padded(node)[wanted] - dense[wanted]).sum())
     return Work(
         sites=inside + padding, sites_in_bounds=inside, outputs=int(np.count_nonzero(wanted))
     )
