@@ -21,6 +21,9 @@ lint: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(PIP) install -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m tests.benchmarks.trace_speed
+	$(BIN)/python -m tests.benchmarks.pricing_speed
+	$(BIN)/python -m tests.benchmarks.simulate_speed
+	$(BIN)/python -m tests.benchmarks.train_speed
 
 # Hours on two cores; can be stopped with Ctrl-C, and goes on from there.
 experiments: $(VENV)/.installed
