@@ -1,0 +1,58 @@
+"""The fences between the rooms, as import-linter checks them, and that they can turn red."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+LINT = (
+    "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+)
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run import-linter with the settings and the package in `folder`."""
+    return subprocess.run(
+        [sys.executable, "-c", LINT],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "200", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_every_import_keeps_to_the_rooms() -> None:
+    answer = lint(ROOT)
+    assert answer.returncode == 0, answer.stdout
+    assert " 0 broken." in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("counts/rules.py", "import torch"),
+        ("graph.py", "import smartsim.counts"),
+        ("trace/tape.py", "import pandas"),
+        ("models/masks.py", "import smartsim.trace"),
+    ],
+)
+def test_an_import_over_a_fence_is_found(tmp_path: Path, place: str, line: str) -> None:
+    # a copy of the package as links, but for the one file
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    for source in sorted((ROOT / "smartsim").rglob("*.py")):
+        target = tmp_path / source.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(source)
+    broken = tmp_path / "smartsim" / place
+    text = broken.read_text()
+    broken.unlink()
+    broken.write_text(f"{text}\n{line}\n")
+    answer = lint(tmp_path)
+    assert answer.returncode != 0
+    assert "BROKEN" in answer.stdout
