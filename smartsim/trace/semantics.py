@@ -191,6 +191,27 @@ def _live_mul(node: Node, out: Bits | None) -> Work | None:
     return _sites(node, out, *(operand.bits for operand in node.inputs))
 
 
+def _factors_bits(node: Node) -> Bits | None:
+    first, second = (node.inputs[place].bits for place in (1, 2))
+    product = _combine(first, second)
+    return None if product is None else np.broadcast_to(product, _shape(node))
+
+
+def _zeros_addcmul(node: Node) -> Bits | None:
+    start, product = node.inputs[0].bits, _factors_bits(node)
+    return None if start is None or product is None else np.asarray(start | product)
+
+
+def _read_addcmul(node: Node, out: Bits | None) -> Reads:
+    start, *factors = node.inputs
+    wanted = _combine(out, _factors_bits(node))
+    return [narrow(out, start), *(narrow(wanted, factor) for factor in factors)]
+
+
+def _live_addcmul(node: Node, out: Bits | None) -> Work | None:
+    return _sites(node, out, _factors_bits(node))
+
+
 # Reductions by addition: zeros are not added.
 
 
@@ -325,7 +346,7 @@ _POINTWISE_OPS = """
 """.split()
 _ZERO_PRESERVING_OPS = """
     relu leaky_relu relu6 gelu silu tanh hardswish neg abs sqrt square sin sinh tan
-    asin atan erf sign trunc round floor ceil elu selu div softshrink hardshrink prelu
+    asin atan erf sign trunc round floor ceil elu selu div softshrink hardshrink prelu _prelu_kernel
     deg2rad nan_to_num
 """.split()
 
@@ -335,9 +356,8 @@ def _table() -> dict[str, Rule]:
     table |= {f"aten.{name}": _ZERO_PRESERVING for name in _ZERO_PRESERVING_OPS}
     table |= {
         name: Rule(*answers, _live_pointwise, plain=False)
-        for name, answers in {**MOVES, **CHOICES}.items()
+        for name, answers in {**MOVES, **CHOICES, **COPIES}.items()
     }
-    table |= {name: Rule(*answers, _live_pointwise) for name, answers in COPIES.items()}
     table |= {
         f"aten.{name}": Rule(_zeros_add, _read_pointwise, _live_add)
         for name in ("add", "sub", "rsub")
@@ -360,6 +380,7 @@ def _table() -> dict[str, Rule]:
         for name in ("fill", "full", "full_like", "new_full", "scalar_tensor")
     }
     table |= {
+        "aten.addcmul": Rule(_zeros_addcmul, _read_addcmul, _live_addcmul),
         "aten.hardtanh": _preserving_if(_spans_zero),
         "aten.pow": _preserving_if(_is_positive_power),
         "aten.mul": Rule(_zeros_mul, _read_mul, _live_mul),

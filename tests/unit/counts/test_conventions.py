@@ -110,6 +110,17 @@ def test_every_active_parameter_gets_an_addition_where_the_paper_counts_so() -> 
     assert "(parameters that get no noise)" in counts.layers
 
 
+def test_noise_that_is_added_more_often_than_there_are_parameters_is_left_as_it_is() -> None:
+    def forward(m: Any, x: torch.Tensor) -> Any:
+        noisy = m.weight + torch.randn_like(m.weight) + torch.randn_like(m.weight)
+        return functional.linear(x, noisy)
+
+    model = Calling(forward, weight=nn.Parameter(torch.randn(3, 4)))
+    counts = count_actions(trace_model(model, (1, 4)), change(noise_on_every_parameter=True))
+    assert counts.total("add", stages=("noise",)) == 24
+    assert all(item.number > 0 for item in counts)
+
+
 def test_without_noise_no_parameter_gets_an_addition() -> None:
     counts = count_actions(trace_noisy(lam=0.0), change(noise_on_every_parameter=True))
     assert counts.total(stages=("noise",)) == 0

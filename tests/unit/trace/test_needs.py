@@ -173,6 +173,38 @@ def test_concatenated_and_transposed_data_is_needed_piece_by_piece() -> None:
     assert counts.total("exp") == 8 + 2  # of the sigmoid one column of two rows, an exp each
 
 
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda m, x: torch.where(m.keep, x.exp(), x.tanh()),
+        lambda m, x: torch.where(~m.keep, x.tanh(), x.exp()),
+        lambda m, x: x.exp().masked_fill(~m.keep, 0.5) + 0 * x.tanh(),
+    ],
+)
+def test_of_what_a_known_mask_chooses_from_only_the_chosen_is_computed(choose: Any) -> None:
+    keep = torch.tensor([True, False, True, True])
+    counts = count_actions(trace_function(choose, (2, 4), keep=keep))
+    assert counts.total("exp") == 6
+    assert counts.total("tanh") in (0, 2)
+
+
+def test_of_what_data_chooses_from_both_are_computed() -> None:
+    counts = count_actions(
+        trace_function(lambda m, x: torch.where(x > 0, x.exp(), x.tanh()), (2, 4))
+    )
+    assert (counts.total("exp"), counts.total("tanh"), counts.total("compare")) == (8, 8, 8)
+
+
+def test_a_functional_copy_needs_its_source_and_not_its_target() -> None:
+    def forward(m: Any, x: Tensor) -> Any:
+        return functional.linear(x, torch.ops.aten.copy(m.target, m.source))
+
+    graph = trace_function(
+        forward, target=nn.Parameter(WEIGHT.clone()), source=nn.Parameter(WEIGHT)
+    )
+    assert {spec.name: spec.active for spec in graph.parameters} == {"target": 0, "source": 16}
+
+
 def test_windows_that_overlap_keep_what_any_of_them_needs() -> None:
     def forward(m: Any, x: Tensor) -> Any:
         windows = x.exp().unfold(1, 3, 1)  # (2, 4, 3) views of (2, 6)
