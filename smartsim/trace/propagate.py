@@ -69,6 +69,8 @@ def _loses_zeros(node: Node) -> bool:
 def _rule(node: Node) -> Rule:
     if any(operand.converted for operand in (*node.inputs, *node.outputs)):
         return OPAQUE
+    if node.attributes.get("training"):  # a norm by the statistics of the data itself
+        return OPAQUE
     return RULES.get(node.name, OPAQUE)
 
 

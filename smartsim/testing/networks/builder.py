@@ -134,6 +134,7 @@ class LayerBuilder:
             lambda: nn.GELU(approximate="tanh"),
             nn.SiLU,
             nn.ELU,
+            nn.PReLU,
             nn.Softplus,
             nn.Hardswish,
             nn.Hardsigmoid,

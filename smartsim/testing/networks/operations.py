@@ -69,6 +69,10 @@ def _standardise(x: Tensor, lam: Tensor) -> Tensor:
     return (x - x.mean(dim=1, keepdim=True)) / (spread + 0.1).sqrt()
 
 
+def _normalise_images(x: Tensor, lam: Tensor) -> Tensor:
+    return functional.instance_norm(x) if x[0, 0].numel() > 1 else x
+
+
 OPERATIONS: Mapping[str, _Function] = {
     "x * 1.5 - lam": lambda x, lam: x * 1.5 - lam,
     "lam * x": lambda x, lam: lam * x,
@@ -85,6 +89,8 @@ OPERATIONS: Mapping[str, _Function] = {
     "largest channel": lambda x, lam: x.amax(dim=1, keepdim=True),
     "layer norm": lambda x, lam: functional.layer_norm(x, x.shape[1:]),
     "standardise": _standardise,
+    "instance norm": _normalise_images,
+    "addcmul": lambda x, lam: torch.addcmul(x, x, x.tanh(), value=0.5),
     "normalise": lambda x, lam: functional.normalize(x, dim=1),
     "attend": _attend,
     "change in place": _change_in_place,
