@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from smartsim.errors import (
     DataDependentControlFlowError,
@@ -112,6 +112,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         memory = _Memory(value, itemsize, tensor, self._view(tensor, size))
         self._memories[storage._cdata] = memory
         return memory
+
+    def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor on the meta device that reads as `tensor` does."""
+        if tensor.device == META:
+            return tensor
+        value = self.operand(tensor, "").value
+        with _disable_current_modes():
+            flat = torch.empty(value.size, dtype=tensor.dtype, device=META)
+            twin = flat.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
+        memory = _Memory(value, tensor.element_size(), twin, self._view(twin, value.size))
+        self._memories[twin.untyped_storage()._cdata] = memory
+        return twin
 
     def operand(self, tensor: torch.Tensor, argument: str) -> Operand:
         """`tensor` as the current value of its memory, through its view."""

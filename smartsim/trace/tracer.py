@@ -25,6 +25,7 @@ from smartsim.trace.modules import track_modules
 from smartsim.trace.parameters import check_values, list_tensors
 from smartsim.trace.propagate import propagate_needs, propagate_zeros
 from smartsim.trace.recorder import Recorder, user_line
+from smartsim.trace.recurrent import stand_in_for_recurrent_weights
 from smartsim.trace.tape import INPUT, SWITCH, Operand
 from smartsim.trace.unchanged import keep_model_unchanged, keep_torch_unchanged
 
@@ -112,7 +113,7 @@ def record_forward(
             both = ", ".join(sorted(kwargs.keys() & settings.keys()))
             raise ConfigurationError(f"{both} is given both as an input and as a condition")
         try:
-            with recorder:
+            with stand_in_for_recurrent_weights(model, recorder), recorder:
                 result = model(*args, **kwargs, **settings)
         except SmartsimError:
             raise

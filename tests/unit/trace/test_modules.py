@@ -119,3 +119,27 @@ def test_the_modules_of_an_attention_layer_are_found_under_grad_mode_off() -> No
     # 2 * (2 images * 2 heads * 5 * 5 * 4)
     assert counts.macs == 4 * 10 * 64 + 2 * 10 * 128 + 2 * 2 * 2 * 25 * 4
     assert {"linear1", "linear2", "norm1", "norm2"} <= set(counts.layers)
+
+
+def test_recurrent_layers_are_traced_step_by_step() -> None:
+    graph = trace_model(nn.LSTM(8, 6, bias=False), (2, 5, 8))
+    # 2 steps of 5 sequences, 4 gates of 6 from 8 inputs and 6 hidden values each
+    assert count_actions(graph, "dense").macs == 2 * 5 * 24 * (8 + 6)
+    # At the first step hidden values and cells are zero: nothing comes from them, and nobody
+    # needs the 6 forget gates.
+    assert count_actions(graph).macs == 5 * 18 * 8 + 5 * 24 * (8 + 6)
+    assert {(op.module, op.module_type) for op in graph.ops} == {("", "LSTM")}
+    assert [(spec.name, spec.active) for spec in graph.parameters] == [
+        ("weight_ih_l0", 192),
+        ("weight_hh_l0", 144),
+    ]
+
+
+def test_recurrent_layers_count_alike_with_and_without_data() -> None:
+    for kind in (nn.LSTM, nn.GRU, nn.RNN):
+        counts = []
+        for device in ("cpu", "meta"):
+            layer = kind(8, 6, num_layers=2, bidirectional=True, batch_first=True, device=device)
+            model = Calling(lambda m, x: m.layer(x)[0], layer=layer)
+            counts.append(count_actions(trace_model(model, (2, 5, 8))))
+        assert counts[0].items == counts[1].items
