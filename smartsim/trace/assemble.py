@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import numpy as np
 import torch
 
 from smartsim.graph import STAGES, Graph, Op, ParameterSpec, Pattern, TensorSpec
-from smartsim.trace.geometry import ALL, NOTHING, Bits, View
+from smartsim.trace.geometry import ALL, NOTHING, Bits, View, count_true
 from smartsim.trace.recorder import Recorder
 from smartsim.trace.tape import Node, Operand, Value
 
@@ -28,7 +27,6 @@ class _Assembly:
         self.patterns: list[Pattern] = []
         self._places: dict[Any, int] = {}
         self._by_bits: dict[Any, int] = {}
-        self._counts: dict[Any, int] = {}
         self._keep: list[Bits] = []
 
     def tensor(self, operand: Operand, *, keep_pattern: bool) -> int:
@@ -48,7 +46,7 @@ class _Assembly:
             stage=STAGES[value.stage],
             role=value.role,
             name=value.name,
-            nonzeros=None if bits is None else self.count(bits),
+            nonzeros=None if bits is None else count_true(bits),
             needed=self._count_needed(operand),
             pattern=kept,
         )
@@ -67,13 +65,6 @@ class _Assembly:
             self.patterns.append(Pattern(bits.copy()))  # the model may draw its masks anew
         return self._by_bits[key]
 
-    def count(self, bits: Bits) -> int:
-        """How many of the bits are true; the same window on the same memory is counted once."""
-        key = self._identify(bits)
-        if key not in self._counts:
-            self._counts[key] = int(np.count_nonzero(bits))
-        return self._counts[key]
-
     def _identify(self, bits: Bits) -> Any:
         self._keep.append(bits)  # while it lives, nobody else gets its address
         return (bits.__array_interface__["data"][0], bits.shape, bits.strides)
@@ -85,7 +76,7 @@ class _Assembly:
         if need is NOTHING:
             return 0
         bits = operand.view.take(need.flat(operand.view.size))
-        count = self.count(bits)
+        count = count_true(bits)
         return None if count == bits.size else count
 
 
@@ -180,7 +171,7 @@ def _active(
         held = held & leaf.bits
     offset = int(tensor.storage_offset())
     bits = View(leaf.size, tuple(tensor.shape), tensor.stride(), offset).take(held)
-    count = assembly.count(bits)
+    count = count_true(bits)
     if count in (0, tensor.numel()):
         return count, None
     return count, assembly.pattern(bits)

@@ -5,6 +5,7 @@ elements of the data are needed is kept as one period of a repeating pattern, so
 large tensor costs as much as its last dimension, and "all of it" costs nothing.
 """
 
+import weakref
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ __all__ = [
     "Bits",
     "Need",
     "View",
+    "count_true",
     "is_same_memory",
     "join_needs",
     "need_of_view",
@@ -97,8 +99,32 @@ def is_same_memory(first: Bits, second: Bits) -> bool:
     return first is second or (
         first.shape == second.shape
         and first.strides == second.strides
-        and first.__array_interface__["data"] == second.__array_interface__["data"]
+        and first.__array_interface__["data"][0] == second.__array_interface__["data"][0]
     )
+
+
+_MANY_BITS = 1 << 16
+_MOST_COUNTED = 256
+_COUNTED: dict[tuple[int, int], tuple[weakref.ref[Bits], int]] = {}
+
+
+def count_true(bits: Bits) -> int:
+    """How many of the bits are true.
+
+    A large pattern is shared by all who know of it and never written to, so that its memory is
+    counted once while it lives.
+    """
+    if bits.size < _MANY_BITS or not bits.flags.c_contiguous:
+        return int(np.count_nonzero(bits))
+    owner = bits.base if isinstance(bits.base, np.ndarray) else bits
+    key = (bits.__array_interface__["data"][0], bits.size)
+    known = _COUNTED.get(key)
+    if known is None or known[0]() is not owner:
+        if len(_COUNTED) > _MOST_COUNTED:
+            _COUNTED.clear()
+        known = (weakref.ref(owner), int(np.count_nonzero(bits)))
+        _COUNTED[key] = known
+    return known[1]
 
 
 def join_needs(first: Need, second: Need, size: int) -> Need:

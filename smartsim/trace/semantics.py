@@ -18,7 +18,7 @@ import numpy as np
 
 from smartsim.graph import Work
 from smartsim.trace.contractions import CONTRACTIONS
-from smartsim.trace.geometry import Bits, is_same_memory
+from smartsim.trace.geometry import Bits, count_true, is_same_memory
 from smartsim.trace.known import find_mask, is_scalar_zero
 from smartsim.trace.movement import CHOICES, COPIES, MOVES
 from smartsim.trace.pooling import POOLS
@@ -65,7 +65,7 @@ def _sites(node: Node, *conditions: Bits | None) -> Work | None:
     if held is None:
         return None
     held = np.broadcast_to(held, np.broadcast_shapes(held.shape, _shape(node)))
-    count = int(np.count_nonzero(held))
+    count = count_true(held)
     return Work(sites=count, sites_in_bounds=count, outputs=count)
 
 
