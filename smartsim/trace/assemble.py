@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 
 from smartsim.graph import STAGES, Graph, Op, ParameterSpec, Pattern, TensorSpec
@@ -58,11 +59,14 @@ class _Assembly:
         return spec.index
 
     def pattern(self, bits: Bits) -> int:
-        """The place of a pattern; the same window on the same memory is kept once."""
+        """The place of a pattern; equal ones are kept once."""
         key = self._identify(bits)
         if key not in self._by_bits:
-            self._by_bits[key] = len(self.patterns)
-            self.patterns.append(Pattern(bits.copy()))  # the model may draw its masks anew
+            place = next((i for i, p in enumerate(self.patterns) if _is_same(p.bits, bits)), None)
+            if place is None:
+                place = len(self.patterns)
+                self.patterns.append(Pattern(bits.copy()))  # the model may draw its masks anew
+            self._by_bits[key] = place
         return self._by_bits[key]
 
     def _identify(self, bits: Bits) -> Any:
@@ -78,6 +82,15 @@ class _Assembly:
         bits = operand.view.take(need.flat(operand.view.size))
         count = count_true(bits)
         return None if count == bits.size else count
+
+
+def _is_same(first: Bits, second: Bits) -> bool:
+    """Whether two patterns are equal; a glance at their beginning nearly always tells."""
+    return (
+        first.shape == second.shape
+        and np.array_equal(np.atleast_1d(first)[:1], np.atleast_1d(second)[:1])
+        and np.array_equal(first, second)
+    )
 
 
 @cache
