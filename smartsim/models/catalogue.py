@@ -83,6 +83,14 @@ ARCHITECTURES: Mapping[str, Architecture] = _named(
         description="small CIFAR ResNet, with 1x1 convolutions as shortcuts",
     ),
     Architecture(
+        name="resnet10",
+        family="resnet",
+        stem=64,
+        channels=(64, 128, 256, 512),
+        blocks=(1, 1, 1, 1),
+        description="smallest CIFAR ResNet of four stages, with a 3x3 stem",
+    ),
+    Architecture(
         name="resnet18",
         family="resnet",
         stem=64,

@@ -78,7 +78,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             Experiment(
                 name=f"sparse-{density}",
                 method="sparse",
-                changes={"sparse_density": f"0.{density}", "lam": "0.5"},
+                changes={"sparse_density": f"0.{density}", "lam": "0.5", "epochs": "4"},
                 question=_UTILITY,
                 attacks="clean,fgsm,pgd7",
             )

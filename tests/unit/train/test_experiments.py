@@ -18,7 +18,7 @@ def test_every_experiment_has_settings_that_can_be() -> None:
             preset="study",
             changes=dict(one.changes) and [f"{key}={value}" for key, value in one.changes.items()],
         )
-        assert settings.model.arch == "resnet18"
+        assert settings.model.arch == "resnet10"
 
 
 def test_the_list_has_every_experiment_of_a_fresh_start(tmp_path: Path) -> None:
