@@ -3,7 +3,8 @@
 Cheap attacks run on every image. Strong ones run on fewer, the first of them, and only on images
 that still stand after all attacks before; their accuracy is that of the worst case so far. A model
 that draws noise is asked several times: an image then stands with the share of forward passes in
-which it was classified correctly.
+which it was classified correctly. The worst of several attacks is chosen by these shares and then
+measured with new draws, as the least of several noisy shares would be too low.
 """
 
 import math
@@ -169,6 +170,7 @@ class Score:
         images: How many images it is a share of.
         standard_error: In percent, over the choice of images.
         scope: "alone", or "worst so far" of all attacks up to this one.
+        before: Of a strong attack, the worst case before it, in percent of the same images.
         attacked: How many images still stood before it and were attacked.
         draws: Forward passes of each image.
         spread: Standard deviation of the accuracy over draws of noise, in percent.
@@ -181,6 +183,7 @@ class Score:
     images: int
     standard_error: float
     scope: Literal["alone", "worst so far"]
+    before: float | None
     attacked: int
     draws: int
     spread: float
@@ -222,37 +225,94 @@ def evaluate_lam(
     noisy = bool(condition.value) and model.settings.noise == "fresh"
     draws = settings.draws if noisy else 1
     # With live noise an attacker who knows the draw is another adversary, with a chain of its own.
-    chains = {kind: torch.ones(settings.images, device=images.device) for kind in ("live", "known")}
+    chains = {kind: _Chain.start(images) for kind in ("live", "known")}
     scores = []
     for plan in settings.plans(lam):
         begun = time.monotonic()
         count = settings.count(plan)
-        stands = chains[plan.noise if noisy else "live"]
+        chain = chains[plan.noise if noisy else "live"]
         places = torch.arange(count, device=images.device)
         if plan.strong:
-            places = places[stands[:count] > 0]
-        correct = _attack(model, images[places], labels[places], lam, plan, settings, draws)
-        alone = torch.zeros(len(correct), count, device=images.device)
-        alone[:, places] = correct.float()
-        # The share of draws in which an image was classified correctly, and the least of these
-        # shares over all attacks so far.
-        stands[:count] = torch.minimum(stands[:count], alone.mean(0))
-        shares = stands[:count] if plan.strong else alone.mean(0)
+            places = places[chain.shares[:count] > 0]
+        target, passes = _prepare_noise(model, plan, settings, draws)
+        before = None
+        if plan.strong:
+            before = chain.measure(target, labels[:count], lam, plan, settings, passes)
+        found = _attack(target, images[places], labels[places], lam, plan, settings, passes)
+        correct = measure_correct(
+            target,
+            found,
+            labels[places],
+            condition,
+            batch_size=settings.batch_size,
+            draws=passes,
+        )
+        chain.add(places, found, correct.float().mean(0))
+        if plan.strong:
+            correct = chain.measure(target, labels[:count], lam, plan, settings, passes)
+        shares = correct.double().mean(0)
         score = Score(
             lam=lam,
             attack=plan.name,
-            accuracy=100 * float(shares.double().mean()),
+            accuracy=100 * float(shares.mean()),
             images=count,
             standard_error=100 * _standard_error(shares),
             scope="worst so far" if plan.strong else "alone",
+            before=None if before is None else 100 * float(before.double().mean()),
             attacked=len(places),
-            draws=len(correct),
-            spread=100 * float(alone.mean(1).std()) if len(alone) > 1 else 0.0,
+            draws=passes,
+            spread=100 * float(correct.double().mean(1).std()) if passes > 1 else 0.0,
             seconds=round(time.monotonic() - begun, 3),
         )
         scores.append(score)
         tell(score)
     return tuple(scores)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Chain:
+    """The worst that the attacks so far did to each image.
+
+    Attributes:
+        found: The worst images, floats (n, c, h, w).
+        shares: The share of forward passes in which they were classified correctly, (n,).
+    """
+
+    found: Tensor
+    shares: Tensor
+
+    @staticmethod
+    def start(images: Tensor) -> "_Chain":
+        """Before any attack: also an image that is misclassified undisturbed has to be seen so."""
+        found = as_floats(images).clone()
+        return _Chain(found=found, shares=torch.ones(len(found), device=found.device))
+
+    def add(self, places: Tensor, found: Tensor, shares: Tensor) -> None:
+        """Keep what an attack found where it is worse."""
+        worse = shares < self.shares[places]
+        self.found[places[worse]] = found[worse]
+        self.shares[places[worse]] = shares[worse]
+
+    def measure(
+        self,
+        model: ConditionalModel,
+        labels: Tensor,
+        lam: float,
+        plan: AttackPlan,
+        settings: EvaluationSettings,
+        draws: int,
+    ) -> Tensor:
+        """Whether the worst images are classified correctly, with new draws: (draws, n)."""
+        if draws > 1:
+            _seed_noise(model, make_seed(settings.seed, "evaluate", *_place(plan, lam)))
+        return measure_correct(
+            model,
+            self.found[: len(labels)],
+            labels,
+            make_condition(lam),
+            batch_size=settings.batch_size,
+            draws=draws,
+        )
 
 
 def _attack(
@@ -264,54 +324,52 @@ def _attack(
     settings: EvaluationSettings,
     draws: int,
 ) -> Tensor:
-    """Whether images are classified correctly after an attack: (draws, n)."""
-    if not len(images):
-        return torch.zeros(draws, 0, dtype=torch.bool, device=images.device)
-    condition = make_condition(lam)
-    target, draws = _prepare_noise(model, plan, lam, settings, draws)
-    generator = make_generator(settings.seed, "attack", *_place(plan, lam), device=images.device)
+    """What an attack makes of images: floats (n, c, h, w)."""
     found = as_floats(images)
+    if draws > 1:
+        _seed_noise(model, make_seed(settings.seed, "noise", *_place(plan, lam)))
+    if not len(images):
+        return found
+    condition = make_condition(lam)
     if plan.pgd is not None:
         attack = plan.pgd(settings.epsilon)
         if draws == 1 and attack.draws > 1:
             # Without live noise all draws are the same.
             attack = Pgd(epsilon=attack.epsilon, steps=attack.steps, step_size=attack.step_size)
-        found = attack_in_batches(
-            target, images, labels, condition, attack, generator, batch_size=settings.batch_size
+        generator = make_generator(
+            settings.seed, "attack", *_place(plan, lam), device=images.device
         )
-    elif plan.autoattack:
-        version = plan.autoattack if draws > 1 else "standard"
-        found = run_autoattack(
-            target,
+        return attack_in_batches(
+            model, images, labels, condition, attack, generator, batch_size=settings.batch_size
+        )
+    if plan.autoattack:
+        return run_autoattack(
+            model,
             found,
             labels,
             condition,
-            version=version,
+            version=plan.autoattack if draws > 1 else "standard",
             epsilon=settings.epsilon,
             batch_size=settings.batch_size,
             seed=settings.seed,
         )
-    return measure_correct(
-        target, found, labels, condition, batch_size=settings.batch_size, draws=draws
-    )
+    return found
 
 
 def _prepare_noise(
-    model: ConditionalModel,
-    plan: AttackPlan,
-    lam: float,
-    settings: EvaluationSettings,
-    draws: int,
+    model: ConditionalModel, plan: AttackPlan, settings: EvaluationSettings, draws: int
 ) -> tuple[ConditionalModel, int]:
     """The model that an attack is run on, and how many forward passes it is worth asking for."""
-    device = model.linear.weight.device
     if plan.noise == "known" and draws > 1:
+        device = model.linear.weight.device
         frozen = freeze_noise(model, make_generator(settings.seed, "noise", device=device))
         return frozen, 1
-    if draws > 1:
-        seed = make_seed(settings.seed, "noise", *_place(plan, lam))
-        model.draw_fresh_noise_from(torch.Generator(device).manual_seed(seed))
     return model, draws
+
+
+def _seed_noise(model: ConditionalModel, seed: int) -> None:
+    generator = torch.Generator(model.linear.weight.device).manual_seed(seed)
+    model.draw_fresh_noise_from(generator)
 
 
 def _place(plan: AttackPlan, lam: float) -> tuple[int, int]:

@@ -42,6 +42,8 @@ def measure_correct(
     Returns:
         Booleans of shape (draws, n).
     """
+    if not len(labels):
+        return torch.zeros(draws, 0, dtype=torch.bool, device=labels.device)
     rows = []
     with undisturbed(model):
         for _ in range(draws):

@@ -70,8 +70,8 @@ def test_the_worst_case_falls_from_attack_to_attack_and_only_survivors_are_attac
     model, _ = load_trained_model(run)
     scores = _evaluate(
         model,
-        1.0,
-        _settings("clean", "fgsm", "pgd7", "eot", "pgd50", strong_images=30, images=30),
+        0.0,
+        _settings("clean", "fgsm", "pgd7", "eot", "pgd50", strong_images=30, epsilon=0.1),
     )
     # Cheap attacks stand alone, on all images; the strong ones are the worst case so far.
     assert [score.scope for score in scores.values()] == ["alone"] * 3 + ["worst so far"] * 2
@@ -79,6 +79,26 @@ def test_the_worst_case_falls_from_attack_to_attack_and_only_survivors_are_attac
     assert scores["pgd50"].accuracy <= scores["eot"].accuracy
     assert scores["pgd7"].attacked == 30
     assert scores["pgd50"].attacked <= scores["eot"].attacked <= 30
+    # A strong attack says what stood before it, of the same images.
+    assert scores["pgd7"].before is None
+    assert scores["pgd50"].before == scores["eot"].accuracy < scores["eot"].before
+
+
+def test_the_worst_of_several_attacks_is_not_the_luckiest_of_their_draws(run: Path) -> None:
+    model, _ = load_trained_model(run)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("alpha"):
+                parameter.fill_(1.5)  # so that draws of noise disagree
+    # Without a radius no attack does anything: all that differs is the noise.
+    everything = {"images": 40, "strong_images": 40, "epsilon": 0.0}
+    clean = _evaluate(model, 1.0, _settings("clean", draws=200, **everything))["clean"]
+    assert clean.spread > 3
+    names = ("clean", "fgsm", "pgd7", "eot", "pgd50")
+    worst = _evaluate(model, 1.0, _settings(*names, draws=4, **everything))["pgd50"]
+    # The mean over 4 draws is off by about spread / 2; the least of 5 such shares of each image
+    # would be lower by about 20.
+    assert abs(worst.accuracy - clean.accuracy) < 3 * clean.spread / 2
 
 
 def test_an_image_stands_with_the_share_of_draws_that_classify_it_correctly(run: Path) -> None:
