@@ -32,6 +32,12 @@ def report() -> None:
     type=click.Path(path_type=Path),
     help="Result file of the evaluator, for measured CA and RA.",
 )
+@click.option(
+    "--protocol",
+    default="worst",
+    show_default=True,
+    help="Measured RA: worst (of all attacks) or paper (PGD-7 alone).",
+)
 @click.option("--convention", default="paper", show_default=True, help="Counting choices.")
 @ignore_option
 @click.option("--energy", default="", help="Number formats to price, such as int8,fp32,shift8.")
@@ -53,6 +59,7 @@ def table2(**options: Any) -> None:
     own evaluation); the notes below the table say where they differ and why.
     """
     from smartsim.report.measured import load_measured
+    from smartsim.report.measured_rows import add_measured_rows, check_protocol
     from smartsim.report.provenance import collect_provenance
     from smartsim.report.published import load_published
     from smartsim.report.render import (
@@ -68,6 +75,7 @@ def table2(**options: Any) -> None:
     formats = check_formats([f.strip() for f in options["formats"].split(",") if f.strip()])
     if options["output"] is None and len(formats) > 1:
         raise ConfigurationError("several formats need --output FOLDER; without it, name one")
+    protocol = check_protocol(options["protocol"])
     measured = load_measured(options["results"])
     is_paper = all(options[key] == value for key, value in PAPER_SETTING.items())
     traces = trace_methods(options)
@@ -76,10 +84,10 @@ def table2(**options: Any) -> None:
         setting=f"{options['arch']}, {options['classes']} classes, input {options['shape']}",
         convention=convention,
         published=load_published("smart2023_table2") if is_paper else None,
-        measured=measured,
         provenance=collect_provenance(["smartsim", *sys.argv[1:]]),
         ignore=options["ignore"],
     )
+    table = add_measured_rows(table, measured, protocol)
     if options["energy"]:
         from smartsim.cost import load_table
         from smartsim.report.energy_rows import add_energy_rows

@@ -24,7 +24,8 @@ class Measured:
         attack: "clean", or the attack that was survived.
         accuracy: In percent.
         images: How many images were tried.
-        standard_error: Of `accuracy`, in percent.
+        standard_error: Of `accuracy`, in percent, over the choice of images.
+        before: Of an attack on what others left: their worst case on the same images, in percent.
         setting: Network, data, epochs, in a few words.
     """
 
@@ -35,13 +36,15 @@ class Measured:
     images: int
     standard_error: float
     setting: str
+    before: float | None = None
 
 
 def load_measured(paths: Iterable[str | Path]) -> tuple[Measured, ...]:
     """Read result files.
 
     A file is a JSON object with `"format": "smartsim-accuracies"`, the model's `method` and
-    `setting`, and `results`: rows of lam, attack, accuracy (percent) and images.
+    `setting`, and `results`: rows of lam, attack, accuracy (percent) and images, and perhaps
+    standard_error and before.
 
     Raises:
         FileFormatError: If a file is damaged or something else; the sentence names it.
@@ -70,12 +73,15 @@ def _read_row(data: Mapping[str, Any], row: Mapping[str, Any]) -> Measured:
     if not 0 <= lam <= 1:
         raise ValueError(f"lam {lam} is not in [0, 1]")
     share = accuracy / 100
+    # Of an image that is either right or wrong; the evaluator knows better where noise is drawn.
+    error = row.get("standard_error", 100 * math.sqrt(share * (1 - share) / images))
     return Measured(
         method=str(data["method"]),
         lam=lam,
         attack=str(row["attack"]),
         accuracy=accuracy,
         images=images,
-        standard_error=100 * math.sqrt(share * (1 - share) / images),
+        standard_error=float(error),
         setting=str(data["setting"]),
+        before=None if row.get("before") is None else float(row["before"]),
     )

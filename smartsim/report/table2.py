@@ -14,7 +14,6 @@ from smartsim.counts import Action, Convention, count_actions, count_parameters
 from smartsim.counts.count import UNNOISED_LAYER
 from smartsim.errors import ConfigurationError
 from smartsim.graph import Graph, Stage
-from smartsim.report.measured import Measured
 from smartsim.report.published import PublishedTable
 
 __all__ = ["Kind", "MethodTraces", "Row", "Table2", "build_table2"]
@@ -126,7 +125,6 @@ def build_table2(
     setting: str,
     convention: Convention,
     published: PublishedTable | None = None,
-    measured: Iterable[Measured] = (),
     provenance: Mapping[str, str] | None = None,
     ignore: Iterable[str] = (),
 ) -> Table2:
@@ -137,7 +135,6 @@ def build_table2(
         setting: Network, classes and input, for the heading.
         convention: Counting choices.
         published: The paper's table, where the setting is the paper's.
-        measured: Accuracies of our own runs.
         provenance: What the table is made with.
         ignore: Operators to leave out of the counts.
 
@@ -145,17 +142,15 @@ def build_table2(
         The record; render it with `smartsim.report.render`.
 
     Raises:
-        ConfigurationError: If two columns have one label, or accuracies belong to no column.
+        ConfigurationError: If two columns have one label.
     """
     lams = sorted({lam for trace in traces for lam in trace.paths})
     left_out = tuple(ignore)
-    measured = tuple(measured)
     methods = tuple(trace.label for trace in traces)
-    _check_labels(methods, measured)
+    _check_labels(methods)
     rows: list[Row] = []
     for lam in lams:
         rows += _published_rows(published, lam, ("CA", "RA"))
-        rows += _measured_rows(measured, lam)
         rows += _parameter_rows(traces, lam, convention, published)
         rows += _action_rows(traces, lam, convention, published, left_out)
     rows += _frozen_rows(traces, convention, left_out)
@@ -172,16 +167,10 @@ def build_table2(
     )
 
 
-def _check_labels(methods: Sequence[str], measured: Iterable[Measured]) -> None:
+def _check_labels(methods: Sequence[str]) -> None:
     for label in methods:
         if methods.count(label) > 1:
             raise ConfigurationError(f"two columns are called {label!r}; give each its own label")
-    for row in measured:
-        if row.method not in methods:
-            raise ConfigurationError(
-                f"accuracies of {row.method!r} belong to no column of this table; its columns are "
-                f"{', '.join(methods)}"
-            )
 
 
 def _published_rows(
@@ -215,34 +204,6 @@ def _published_rows(
 def _number(text: str) -> int | float:
     value = float(text)
     return int(value) if value.is_integer() and value > 2 else value
-
-
-def _measured_rows(measured: Iterable[Measured], lam: float) -> list[Row]:
-    """Our own accuracies: clean, and the worst over the attacks that every method survived."""
-    rows = [row for row in measured if row.lam == lam]
-    groups: dict[tuple[str, str], dict[str, Measured]] = {}
-    for row in rows:
-        metric = "CA" if row.attack == "clean" else "RA"
-        worst = groups.setdefault((metric, row.setting), {})
-        if row.method not in worst or row.accuracy < worst[row.method].accuracy:
-            worst[row.method] = row
-    return [
-        Row(
-            lam=lam,
-            metric=metric,
-            paid="",
-            kind="measured",
-            unit="percent",
-            values={method: row.accuracy for method, row in group.items()},
-            source=setting
-            + "; "
-            + ", ".join(
-                f"{row.method} {row.attack} n={row.images} +-{row.standard_error:.1f}"
-                for row in group.values()
-            ),
-        )
-        for (metric, setting), group in groups.items()
-    ]
 
 
 def _parameter_rows(

@@ -12,6 +12,7 @@ from smartsim.counts import CONVENTIONS, count_actions, count_parameters, get_co
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.files import find_shipped_folder
 from smartsim.report.measured import Measured, load_measured
+from smartsim.report.measured_rows import add_measured_rows, check_protocol
 from smartsim.report.provenance import collect_provenance
 from smartsim.report.published import load_published
 from smartsim.report.table2 import MethodTraces, Row, Table2, build_table2
@@ -177,9 +178,8 @@ def write_results(path: Path, **changes: Any) -> Path:
 
 
 def measured_table(measured: tuple[Measured, ...]) -> Table2:
-    return build_table2(
-        trace_small(), setting="", convention=CONVENTIONS["exact"], measured=iter(measured)
-    )
+    table = build_table2(trace_small(), setting="", convention=CONVENTIONS["exact"])
+    return add_measured_rows(table, iter(measured))
 
 
 def test_measured_accuracies_are_the_worst_over_the_attacks(tmp_path: Path) -> None:
@@ -189,8 +189,34 @@ def test_measured_accuracies_are_the_worst_over_the_attacks(tmp_path: Path) -> N
     worst = table.find("RA", 0.0, "measured")
     assert worst.values == {"SMART": 36.0}
     # sqrt(0.36 * 0.64 / 100) = 4.8 %
-    assert worst.source == "resnet8, 2 epochs; SMART PGD-50 n=100 +-4.8"
+    assert worst.source == ("Measured on resnet8, 2 epochs: SMART 36.0 ± 4.8 (PGD-50, n = 100).")
+    assert [table.notes[key] for key in worst.notes] == [worst.source]
     assert worst.unit == PERCENT
+
+
+def test_the_papers_protocol_is_pgd7_alone(tmp_path: Path) -> None:
+    rows = [
+        {"lam": 0.0, "attack": "pgd7", "accuracy": 40.0, "images": 100, "standard_error": 3.5},
+        {"lam": 0.0, "attack": "eot", "accuracy": 36.0, "images": 100},
+    ]
+    measured = load_measured([write_results(tmp_path / "a.json", results=rows)])
+    table = build_table2(trace_small(), setting="", convention=CONVENTIONS["exact"])
+    paper = add_measured_rows(table, measured, "paper").find("RA", 0.0, "measured")
+    assert paper.values == {"SMART": 40.0}
+    # The evaluator's own standard error, where it is given.
+    assert paper.source.endswith("SMART 40.0 ± 3.5 (pgd7, n = 100).")
+    with pytest.raises(ConfigurationError, match="'papre'; did you mean 'paper'"):
+        check_protocol("papre")
+
+
+def test_measured_rows_follow_the_papers(tmp_path: Path) -> None:
+    table = build_small_table()
+    whole = add_measured_rows(table, load_measured([write_results(tmp_path / "a.json")]))
+    kinds = [(row.metric, row.kind) for row in whole.rows if row.lam == 0][:5]
+    assert kinds[:4] == [
+        ("CA", "published"), ("RA", "published"), ("CA", "measured"), ("RA", "measured"),
+    ]  # fmt: skip
+    assert [row for row in whole.rows if row.kind != "measured"] == list(table.rows)
 
 
 def test_accuracies_of_a_lam_that_the_table_has_not_are_left_out(tmp_path: Path) -> None:

@@ -81,7 +81,8 @@ def test_the_worst_case_falls_from_attack_to_attack_and_only_survivors_are_attac
     assert scores["pgd50"].attacked <= scores["eot"].attacked <= 30
     # A strong attack says what stood before it, of the same images.
     assert scores["pgd7"].before is None
-    assert scores["pgd50"].before == scores["eot"].accuracy < scores["eot"].before
+    assert scores["pgd50"].before == scores["eot"].accuracy
+    assert scores["eot"].accuracy < min(s.accuracy for s in list(scores.values())[:3])
 
 
 def test_the_worst_of_several_attacks_is_not_the_luckiest_of_their_draws(run: Path) -> None:
