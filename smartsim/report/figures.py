@@ -1,14 +1,13 @@
-"""The paper's figures and Table 1 from our own result files: measured numbers, and nothing else.
+"""Figures of measured accuracies, from result files: measured numbers, and nothing else.
 
 Figure 4 is the trade-off of clean and robust accuracy under PGD-7 over lam, Figure 5 under FGSM; a
-third picture has the worst case over all attacks. Figure 2 is the share of weights that sparse
-learning leaves in each layer.
+third picture has the worst case over all attacks, and one more compares the variants in which a
+method was trained. Figure 2 is the share of weights that sparse learning leaves in each layer.
 """
 
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,75 +16,20 @@ from matplotlib.figure import Figure
 
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.files import read_json, write_bytes_atomically, write_text_atomically
+from smartsim.report.accuracy_tables import render_attacks, render_table1
 from smartsim.report.energy_marks import LOOKS, STYLE
-from smartsim.report.measured import Measured
-from smartsim.report.published import load_published
+from smartsim.report.measured import WORST, Measured, Point, collect_points, group_variants
 
 __all__ = [
-    "Point",
-    "collect_points",
     "draw_trade_off",
     "draw_utilities",
     "load_utilities",
-    "render_table1",
     "write_figures",
 ]
 
-WORST = "worst"
+_PICTURES = {"figure4": "pgd7", "figure5": "fgsm", "worst_case": WORST}
+"""Name of a file -> the attack it shows, for the methods as they are."""
 _TITLES = {"pgd7": "PGD-7 (the paper's protocol)", "fgsm": "FGSM", WORST: "the worst attack"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """One model at one lam.
-
-    Attributes:
-        method: Label of the model.
-        lam: The condition.
-        clean: CA in percent.
-        robust: RA in percent.
-        robust_error: Its standard error, in percent.
-        attack: What the RA was measured with.
-        images: On how many images.
-    """
-
-    method: str
-    lam: float
-    clean: float
-    robust: float
-    robust_error: float
-    attack: str
-    images: int
-
-
-def collect_points(rows: Iterable[Measured], attack: str) -> tuple[Point, ...]:
-    """Clean accuracy beside robust accuracy, for each model and lam that has both.
-
-    Args:
-        rows: Of result files.
-        attack: Name of one, or "worst" for the lowest accuracy that any attack left.
-    """
-    groups: dict[tuple[str, float], list[Measured]] = {}
-    for row in rows:
-        groups.setdefault((row.method, row.lam), []).append(row)
-    points = []
-    for (method, lam), group in groups.items():
-        clean = [row for row in group if row.attack == "clean"]
-        attacked = [row for row in group if row.attack != "clean" and attack in (WORST, row.attack)]
-        if clean and attacked:
-            least = min(attacked, key=lambda row: row.accuracy)
-            points.append(
-                Point(
-                    method=method,
-                    lam=lam,
-                    clean=clean[0].accuracy,
-                    robust=least.accuracy,
-                    robust_error=least.standard_error,
-                    attack=least.attack,
-                    images=least.images,
-                )
-            )
-    return tuple(sorted(points, key=lambda point: (point.method, point.lam)))
 
 
 def draw_trade_off(points: Sequence[Point], attack: str, setting: str) -> Figure:
@@ -161,38 +105,6 @@ def draw_utilities(utilities: Mapping[str, Mapping[str, float]]) -> Figure:
     return figure
 
 
-def render_table1(points: Sequence[Point]) -> str:
-    """Table 1 as Markdown: SMART's stage patterns and overlaps, published and measured apart."""
-    lines = [
-        "| SMART | kind | CA, lam=0 | RA, lam=0 | CA, lam=1 | RA, lam=1 | RA measured with |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    paper = load_published("smart2023_table1")
-    for row in dict.fromkeys((row["stages"], row["overlap"]) for row in paper.rows):
-        cells = {
-            (cell["lam"], cell["metric"]): cell["value"]
-            for cell in paper.rows
-            if (cell["stages"], cell["overlap"]) == row
-        }
-        numbers = [cells[lam, metric] for lam in "01" for metric in ("CA", "RA")]
-        lines.append(f"| [{row[0]}] overlap {row[1]} | published | {' | '.join(numbers)} | PGD-7 |")
-    for method in dict.fromkeys(p.method for p in points if p.method.startswith("SMART")):
-        own = {point.lam: point for point in points if point.method == method}
-        if {0.0, 1.0} <= own.keys():
-            ends = (own[0.0], own[1.0])
-            numbers = [
-                text
-                for point in ends
-                for text in (
-                    f"{point.clean:.2f}",
-                    f"{point.robust:.2f} ± {point.robust_error:.2f}",
-                )
-            ]
-            how = ", ".join(dict.fromkeys(f"{p.attack} (n={p.images})" for p in ends))
-            lines.append(f"| {method} | measured | {' | '.join(numbers)} | {how} |")
-    return "\n".join(lines) + "\n"
-
-
 def write_figures(
     rows: Sequence[Measured],
     utilities: Mapping[str, Mapping[str, float]],
@@ -205,19 +117,28 @@ def write_figures(
         ConfigurationError: If they are enough for none.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    setting = "; ".join(dict.fromkeys(row.setting for row in rows))
     written = []
-    for name, attack in (("figure4", "pgd7"), ("figure5", "fgsm"), ("worst_case", WORST)):
-        points = collect_points(rows, attack)
+    families = group_variants(row.method for row in rows)
+    plain = [row for row in rows if row.method in families]
+    pictures = [(name, attack, plain) for name, attack in _PICTURES.items()]
+    for label, variants in families.items():
+        if len(variants) > 1:
+            family = [row for row in rows if row.method in variants]
+            pictures.append((f"variants_{label.lower()}", WORST, family))
+    for name, attack, shown in pictures:
+        points = collect_points(shown, attack)
         if points:
+            setting = "; ".join(dict.fromkeys(row.setting for row in shown))
             figure = draw_trade_off(points, attack, setting)
             written += _save(figure, folder / name, formats)
             written.append(_write_csv(points, folder / f"{name}.csv"))
     worst = collect_points(rows, WORST)
+    texts = {"attacks.md": render_attacks(rows)} if worst else {}
     if any(point.method.startswith("SMART") for point in worst):
-        path = folder / "table1.md"
-        write_text_atomically(path, render_table1(worst))
-        written.append(path)
+        texts["table1.md"] = render_table1(worst)
+    for name, text in texts.items():
+        write_text_atomically(folder / name, text)
+        written.append(folder / name)
     if utilities:
         written += _save(draw_utilities(utilities), folder / "figure2", formats)
     if not written:

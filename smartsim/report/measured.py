@@ -9,7 +9,10 @@ from typing import Any
 from smartsim.errors import FileFormatError
 from smartsim.files import read_json
 
-__all__ = ["Measured", "load_measured"]
+__all__ = ["WORST", "Measured", "Point", "collect_points", "group_variants", "load_measured"]
+
+WORST = "worst"
+"""The attack of each model that left least, in place of an attack's name."""
 
 _FORMAT = "smartsim-accuracies"
 
@@ -85,3 +88,74 @@ def _read_row(data: Mapping[str, Any], row: Mapping[str, Any]) -> Measured:
         setting=str(data["setting"]),
         before=None if row.get("before") is None else float(row["before"]),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One model at one lam.
+
+    Attributes:
+        method: Label of the model.
+        lam: The condition.
+        clean: CA in percent.
+        robust: RA in percent.
+        robust_error: Its standard error, in percent.
+        attack: What the RA was measured with.
+        images: On how many images.
+    """
+
+    method: str
+    lam: float
+    clean: float
+    robust: float
+    robust_error: float
+    attack: str
+    images: int
+
+
+def collect_points(rows: Iterable[Measured], attack: str) -> tuple[Point, ...]:
+    """Clean accuracy beside robust accuracy, for each model and lam that has both.
+
+    Args:
+        rows: Of result files.
+        attack: Name of one, or "worst" for the lowest accuracy that any attack left.
+    """
+    groups: dict[tuple[str, float], list[Measured]] = {}
+    for row in rows:
+        groups.setdefault((row.method, row.lam), []).append(row)
+    points = []
+    for (method, lam), group in groups.items():
+        clean = [row for row in group if row.attack == "clean"]
+        attacked = [row for row in group if row.attack != "clean" and attack in (WORST, row.attack)]
+        if clean and attacked:
+            least = min(attacked, key=lambda row: row.accuracy)
+            points.append(
+                Point(
+                    method=method,
+                    lam=lam,
+                    clean=clean[0].accuracy,
+                    robust=least.accuracy,
+                    robust_error=least.standard_error,
+                    attack=least.attack,
+                    images=least.images,
+                )
+            )
+    return tuple(sorted(points, key=lambda point: (point.method, point.lam)))
+
+
+def group_variants(methods: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Label of a method -> itself and its variants, whose labels go on where its own ends.
+
+    >>> group_variants(["SMART", "FLOAT", "SMART [SSSS] overlap 0"])
+    {'SMART': ('SMART', 'SMART [SSSS] overlap 0'), 'FLOAT': ('FLOAT',)}
+    """
+    labels = list(dict.fromkeys(methods))
+
+    def varies(label: str, base: str) -> bool:
+        return label.startswith(f"{base} ")
+
+    return {
+        base: (base, *(label for label in labels if varies(label, base)))
+        for base in labels
+        if not any(varies(base, other) for other in labels)
+    }

@@ -6,8 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from smartsim.cli import cli
-from smartsim.report.figures import collect_points, load_utilities, render_table1
-from smartsim.report.measured import load_measured
+from smartsim.report.accuracy_tables import render_attacks, render_table1
+from smartsim.report.figures import load_utilities
+from smartsim.report.measured import collect_points, load_measured
 
 
 def _results(path: Path, method: str, rows: list[tuple[float, str, float]], **more: Any) -> Path:
@@ -16,7 +17,7 @@ def _results(path: Path, method: str, rows: list[tuple[float, str, float]], **mo
         for lam, attack, accuracy in rows
     ]
     head = {"format": "smartsim-accuracies", "method": method, "setting": "tiny"}
-    path.write_text(json.dumps({**head, **more, "results": results}))
+    path.write_text(json.dumps({**head, "results": results, **more}))
     return path
 
 
@@ -52,6 +53,34 @@ def test_table1_keeps_published_and_measured_numbers_apart(tmp_path: Path) -> No
     text = render_table1(collect_points(load_measured([_smart(tmp_path)]), "worst"))
     assert "| [DDSS] overlap 0.25 | published | 95.26 | 19.26 | 89.04 | 57.84 | PGD-7 |" in text
     assert "| SMART | measured | 90.00 | 20.00 ± 4.00 | 80.00 | 40.00 ± 4.90 |" in text
+
+
+def test_each_attack_stands_beside_what_the_ones_before_left(tmp_path: Path) -> None:
+    row = {"lam": 1.0, "images": 50, "standard_error": 2.0}
+    rows = [
+        {**row, "attack": "pgd7", "accuracy": 40.0, "before": None},
+        {**row, "attack": "eot", "accuracy": 31.0, "before": 38.0},
+    ]
+    path = _results(tmp_path / "a.json", "SMART", [], results=rows)
+    text = render_attacks(load_measured([path])).splitlines()
+    assert text[2] == "| model | λ | pgd7 | eot |"
+    assert text[4] == "| SMART | 1 | 40.0 ± 2.0 | 38.0 → 31.0 ± 2.0 |"
+
+
+def test_variants_get_a_picture_of_their_own(tmp_path: Path) -> None:
+    rows = [(0.0, "clean", 90.0), (0.0, "pgd7", 40.0)]
+    labels = ("SMART", "SMART overlap 0", "OAT")
+    files = [str(_results(tmp_path / f"{n}.json", label, rows)) for n, label in enumerate(labels)]
+    out = tmp_path / "out"
+    result = CliRunner().invoke(cli, ["report", "figures", *files, "--output", str(out)])
+    assert result.exit_code == 0, result.output
+
+    def drawn(name: str) -> list[str]:
+        return [line.split(",")[0] for line in (out / name).read_text().splitlines()[1:]]
+
+    assert drawn("figure4.csv") == ["OAT", "SMART"]
+    assert drawn("variants_smart.csv") == ["SMART", "SMART overlap 0"]
+    assert not (out / "variants_oat.csv").exists()
 
 
 def test_figures_are_written_from_result_files(tmp_path: Path) -> None:
