@@ -1,10 +1,14 @@
-"""How fast PGD-AT and OAT train: `python tests/benchmarks/train_speed.py`, one core.
+"""How fast PGD-AT and OAT train: `python -m tests.benchmarks.train_speed`, one core.
 
-Prints images per CPU-second of one step, ours beside a plain transcription of the official one in
-the same run: fp32, contiguous, nothing folded; attack gradients by `autograd.grad`, as in ours.
-Goals where the CPU multiplies bf16: 1.9x on ResNet-34, 2.5x on the laptop preset; elsewhere 1x.
+Prints images per second of one step, ours beside a plain transcription of the official one in the
+same run: fp32, contiguous, nothing folded; attack gradients by `autograd.grad`, as in ours. Time is
+CPU time on a CPU, and the device's own with `--device cuda`. Beside it stands how much of the
+device's arithmetic ours uses: multiplications of a step, over those of a large matrix product
+in the same format and run. Goals where the CPU multiplies bf16: 1.9x on ResNet-34, 2.5x on the
+laptop preset; elsewhere 1x.
 """
 
+import argparse
 import os
 import time
 from collections.abc import Callable
@@ -16,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from smartsim import count_actions, trace_model
 from smartsim.models import ConditionalModel, build_from_settings
 from smartsim.train.data import DatasetSpec, make_synthetic
 from smartsim.train.distributed import Processes
@@ -56,18 +61,46 @@ def plain_step(method: str, model: ConditionalModel, x: Tensor, y: Tensor) -> Te
     return (losses.sum() + (lams[clean:] * attacked).sum()) / len(x)
 
 
-def best_cpu_seconds(run: Callable[[], object]) -> float:
-    """The fastest of a few runs after a first one, in CPU time: others may use the machine."""
+def best_seconds(run: Callable[[], object], device: str) -> float:
+    """The fastest of a few runs after a first one; CPU time where others may use the machine."""
     run()
     times = []
     for _ in range(REPEATS):
-        start = time.process_time()
-        run()
-        times.append(time.process_time() - start)
+        if device == "cpu":
+            start = time.process_time()
+            run()
+            times.append(time.process_time() - start)
+        else:
+            torch.cuda.synchronize()
+            start = time.perf_counter()
+            run()
+            torch.cuda.synchronize()
+            times.append(time.perf_counter() - start)
     return min(times)
 
 
-def compare(method: str, arch: str, batch: int, precision: str) -> None:
+def peak_macs_per_second(precision: str, device: str) -> float:
+    """What a large matrix product reaches, in multiply-accumulates a second."""
+    size = 1_024 if device == "cpu" else 8_192
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    return float(size**3 / best_seconds(lambda: left @ right, device))
+
+
+def macs_of_step(method: str, model: ConditionalModel, batch: int) -> float:
+    """Those of the convolutions: a pass forward is one unit, the gradient by activations another.
+
+    Each step of the attack is two units, the loss three, for the gradient by weights is a third.
+    """
+    graph = trace_model(model, (1, 3, 32, 32), condition={"lam": 1.0})
+    forward = count_actions(graph, "dense").total("mac", stages=("input",))
+    if method == "pgdat":
+        return forward * batch * (2 * STEPS + 3)
+    _, clean = draw_lams(batch, torch.Generator().manual_seed(0))
+    return forward * (3 * batch + (batch - clean) * (2 * STEPS + 3))
+
+
+def compare(method: str, arch: str, batch: int, precision: str, device: str, peak: float) -> None:
     """One line of the table."""
     settings = make_settings(
         method,
@@ -83,13 +116,15 @@ def compare(method: str, arch: str, batch: int, precision: str) -> None:
         },
     )
     data = make_synthetic(SPEC)
-    run = prepare_run(settings, data, RunFolder(path=Path("unused")), "cpu", Processes())
-    places = torch.arange(batch)
-    ours = best_cpu_seconds(lambda: take_step(run, places))
+    run = prepare_run(settings, data, RunFolder(path=Path("unused")), device, Processes())
+    places = torch.arange(batch, device=device)
+    ours = best_seconds(lambda: take_step(run, places), device)
 
     model = build_from_settings(settings.model)
+    share = macs_of_step(method, model, batch) / ours / peak
+    model.to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
-    x, y = data.train_images[:batch].float() / 255, data.train_labels[:batch]
+    x, y = data.train_images[:batch].to(device).float() / 255, data.train_labels[:batch].to(device)
 
     def official() -> None:
         loss = plain_step(method, model, x, y)
@@ -97,10 +132,10 @@ def compare(method: str, arch: str, batch: int, precision: str) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    plain = best_cpu_seconds(official)
+    plain = best_seconds(official, device)
     print(
-        f"{method:<6} {arch:<9} {precision}: ours {batch / ours:8.2f} images a CPU-second, "
-        f"plain {batch / plain:8.2f}, {plain / ours:.2f}x"
+        f"{method:<6} {arch:<9} {precision}: ours {batch / ours:9.2f} images a second, "
+        f"plain {batch / plain:9.2f}, {plain / ours:.2f}x; {share:.0%} of the peak"
     )
 
 
@@ -111,11 +146,17 @@ def has_bf16() -> bool:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    device = parser.parse_args().device
     torch.set_num_threads(1)
-    precision = "bf16" if has_bf16() else "fp32"
-    for arch, batch in (("resnet8", 128), ("resnet34", 32)):
+    precision = "bf16" if device != "cpu" or has_bf16() else "fp32"
+    peak = peak_macs_per_second(precision, device)
+    print(f"peak of {precision}: {2 * peak / 1e12:.3g} TFLOP/s by a matrix product")
+    batches = (128, 32) if device == "cpu" else (1_024, 256)
+    for arch, batch in zip(("resnet8", "resnet34"), batches, strict=True):
         for method in ("pgdat", "oat"):
-            compare(method, arch, batch, precision)
+            compare(method, arch, batch, precision, device, peak)
 
 
 if __name__ == "__main__":
