@@ -43,7 +43,7 @@ def _fold_batch_norm(graph: Graph, ops: Sequence[Op]) -> Sequence[Op]:
         layer = producers.get(data.value)
         if layer is None or layer.name not in _CONTRACTIONS or layer.index in replaced:
             continue
-        alone = readers.get(data.value, []) == [op.index] and not _is_output(graph, data.value)
+        alone = readers.get(data.value) == {op.index} and not _is_output(graph, data.value)
         at_deploy = all(graph.tensors[i].stage == "deploy" for i in op.inputs[1:])
         weighted = _weight(graph, layer).stage != "input"
         if alone and at_deploy and weighted and op.inputs[0] == layer.outputs[0]:
@@ -104,7 +104,7 @@ def _fuse_multiply_add(graph: Graph, ops: Sequence[Op]) -> Sequence[Op]:
             product = producers.get(value)
             if product is None or product.index in replaced or not _fusable(graph, product, op):
                 continue
-            if readers.get(value, []) != [op.index] or _is_output(graph, value):
+            if readers.get(value) != {op.index} or _is_output(graph, value):
                 continue
             if graph.tensors[op.inputs[other]].value == value:
                 continue  # the product is added to itself
@@ -134,16 +134,14 @@ def _output(graph: Graph, op: Op) -> TensorSpec:
     return graph.tensors[op.outputs[0]]
 
 
-def _links(graph: Graph, ops: Iterable[Op]) -> tuple[dict[int, Op], dict[int, list[int]]]:
+def _links(graph: Graph, ops: Iterable[Op]) -> tuple[dict[int, Op], dict[int, set[int]]]:
     """Who writes each value, and who reads it."""
     tensors = graph.tensors
     producers: dict[int, Op] = {}
-    readers: dict[int, list[int]] = {}
+    readers: dict[int, set[int]] = {}
     for op in ops:
         for index in op.inputs:
-            places = readers.setdefault(tensors[index].value, [])
-            if op.index not in places:
-                places.append(op.index)
+            readers.setdefault(tensors[index].value, set()).add(op.index)
         for index in op.outputs:
             producers[tensors[index].value] = op
     return producers, readers

@@ -158,6 +158,12 @@ def _contraction(facts: Facts) -> Cost:
     return Cost(run={"mac": facts.sites})
 
 
+@register_rule("aten.vdot")
+def _inner_product(facts: Facts) -> Cost:
+    """One MAC an element; spectral norms divide by it."""
+    return Cost(run={"mac": math.prod(facts.shapes.data)})
+
+
 @register_rule("aten.add", "aten.sub", "aten.rsub")
 def _sum_of_two(facts: Facts) -> Cost:
     """One addition an element; a factor `alpha` other than 1 is a multiplication more."""

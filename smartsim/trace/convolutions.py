@@ -65,10 +65,9 @@ def convolution_reads(node: Node, out: Bits | None) -> list[Bits | None]:
     """What of data, weight and bias the needed outputs depend on, known zeros apart."""
     data, weight = node.inputs[0], node.inputs[1]
     window = _window(node)
-    planes = _common_planes(node, out)
     if out is None and data.bits is None and not _needs_counting(window, weight.bits):
         reads = [_touched(window, data.shape), _used(window, weight.shape, weight.bits)]
-    elif planes is not None:
+    elif (planes := _common_planes(node, out)) is not None:
         single, taps = _one_channel(window)
         needs = need_of_window(single, planes[0], taps, planes[1])
         shapes = (data.shape, weight.shape)

@@ -110,6 +110,9 @@ def _compute_outputs(node: Node) -> None:
     results = results if isinstance(results, tuple | list) else (results,)
     for operand in node.outputs:
         result = results[int(operand.argument)]
+        if operand.view.is_whole and result.is_contiguous():
+            operand.value.content = result.view(-1)
+            continue
         flat = torch.empty(operand.value.size, dtype=result.dtype)
         _show(flat, operand.view).copy_(result)
         operand.value.content = flat

@@ -16,17 +16,13 @@ ModelTensor = tuple[Literal["parameter", "buffer"], str, torch.Tensor]
 """A parameter or buffer of a model, with its qualified name."""
 
 _FEW_ELEMENTS = 1 << 20
-_UNINITIALIZED = (
-    torch.nn.parameter.UninitializedParameter,
-    torch.nn.parameter.UninitializedBuffer,
-)
 
 
 def list_tensors(model: torch.nn.Module) -> list[ModelTensor]:
     """Every parameter, then every buffer, each once.
 
     Raises:
-        InvalidModelError: If one has no shape yet.
+        InvalidModelError: If one has no shape yet, or is sparse.
     """
     tensors: list[ModelTensor] = [("parameter", *item) for item in model.named_parameters()]
     tensors += [("buffer", *item) for item in model.named_buffers()]
@@ -38,6 +34,11 @@ def list_tensors(model: torch.nn.Module) -> list[ModelTensor]:
             raise InvalidModelError(
                 f"{kind} {name!r} has no shape yet; run the model once, so that its lazy layers "
                 "take one"
+            )
+        if tensor.layout != torch.strided:
+            raise InvalidModelError(
+                f"{kind} {name!r} is stored as {tensor.layout}; make it dense, and let its zeros "
+                "be known by a mask or by declared_zeros"
             )
     return tensors
 

@@ -236,7 +236,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The op's outputs, as shapes."""
         if operator.value_decides_shape and not _is_indexing_by_place(node):
             return self._run_by_value(operator, node)
-        return self._kernels.run(node.function, operator, node.arguments, node.keywords)
+        try:
+            return self._kernels.run(node.function, operator, node.arguments, node.keywords)
+        except NotImplementedError:  # an op that torch has no meta kernel for
+            if not all(operand.value.known for operand in node.inputs):
+                raise
+            args, kwargs = compute_arguments(node.arguments, node.keywords, node.inputs)
+            return map_tensors(to_meta, node.function(*args, **kwargs))
 
     def _run_by_value(self, operator: Operator, node: Node) -> Any:
         """The outputs of an op whose operands' values decide its shape."""

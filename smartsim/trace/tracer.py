@@ -234,7 +234,11 @@ def _result_tensors(result: Any) -> Iterator[torch.Tensor]:
                 yield from _result_tensors(getattr(leaf, field.name))
 
 
-_READS_PAST_THE_TRACE = ("tolist() shouldn't be called", "can't convert meta device type tensor")
+_READS_PAST_THE_TRACE = (
+    "tolist() shouldn't be called",
+    "can't convert meta device type tensor",
+    "Tensor.item() cannot be called on meta tensors",
+)
 
 
 def _explain(
@@ -244,9 +248,9 @@ def _explain(
     reason = " ".join(str(error).partition("\nException raised from")[0].split())
     if reason.startswith(_READS_PAST_THE_TRACE):
         return DataDependentControlFlowError(
-            f"Python reads a whole tensor by tolist() or numpy() at {user_line(error)}; a trace "
-            "knows no data, so write that line with tensor operations, or read what follows from "
-            "parameters and the condition alone by item()"
+            f"Python reads a tensor by tolist(), numpy() or torch.tensor() at {user_line(error)}; "
+            "a trace knows no data, so write that line with tensor operations as torch.stack, "
+            "or read what follows from parameters and the condition alone by item()"
         )
     where = f"module {place!r}" if place else "its own forward"
     shapes = ", ".join(str(tuple(tensor.shape)) for tensor in given) or "none"

@@ -137,6 +137,31 @@ def test_weights_with_nan_are_refused_and_counted(dtype: torch.dtype) -> None:
         trace_model(model, (2, 4))
 
 
+def test_one_nan_among_millions_of_weights_is_found() -> None:
+    layer = nn.Linear(2000, 1000, bias=False)
+    with torch.no_grad():
+        layer.weight[999, 1999] = float("nan")
+    with pytest.raises(InvalidModelError, match="'weight' holds 1 NaN of 2000000 values"):
+        trace_model(layer, (1, 2000))
+
+
+def test_sparse_tensors_are_refused_by_name() -> None:
+    with pytest.raises(InvalidModelError, match=r"buffer 'w' is stored as torch.sparse_coo; make"):
+        trace_function(lambda m, x: m.w @ x, (4, 4), w=torch.eye(4).to_sparse())
+
+
+def test_an_op_without_a_meta_kernel_runs_where_its_operands_are_known() -> None:
+    def forward(m: Any, x: Any) -> Any:
+        weight = torch.fake_quantize_per_tensor_affine(m.w, 0.1, 0, -128, 127)
+        return torch.nn.functional.linear(x, weight)
+
+    graph = trace_function(forward, w=nn.Parameter(torch.randn(3, 4)))
+    assert [(op.stage, op.name[:18]) for op in graph.ops] == [
+        ("deploy", "aten.fake_quantize"),
+        ("input", "aten.mm"),
+    ]
+
+
 def test_infinite_and_huge_weights_are_no_nan() -> None:
     model = nn.Linear(4, 3)
     with torch.no_grad():

@@ -114,12 +114,16 @@ def _numpy(x: Tensor) -> Any:
     return torch.from_numpy(x.numpy())
 
 
+def _rebuild(x: Tensor) -> Any:
+    return x + torch.tensor([x.sum(), 1.0, 2.0, 3.0])
+
+
 def _noise(x: Tensor) -> Any:
     return x if torch.rand(()) > 0.5 else -x
 
 
 @pytest.mark.parametrize(
-    "forward", [_branch, _item, _loop, _index, _nonzero, _equal, _tolist, _numpy, _noise]
+    "forward", [_branch, _item, _loop, _index, _nonzero, _equal, _tolist, _numpy, _rebuild, _noise]
 )
 def test_control_flow_on_data_is_an_error_that_names_the_line(forward: Any) -> None:
     line = forward.__code__.co_firstlineno + 1
