@@ -132,10 +132,10 @@ def write_figures(
             figure = draw_trade_off(points, attack, setting)
             written += _save(figure, folder / name, formats)
             written.append(_write_csv(points, folder / f"{name}.csv"))
-    worst = collect_points(rows, WORST)
-    texts = {"attacks.md": render_attacks(rows)} if worst else {}
-    if any(point.method.startswith("SMART") for point in worst):
-        texts["table1.md"] = render_table1(worst)
+    attacked = collect_points(rows, WORST)
+    texts = {"attacks.md": render_attacks(rows)} if attacked else {}
+    if any(point.method.startswith("SMART") for point in attacked):
+        texts["table1.md"] = render_table1(rows)
     for name, text in texts.items():
         write_text_atomically(folder / name, text)
         written.append(folder / name)
