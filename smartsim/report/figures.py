@@ -18,7 +18,14 @@ from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.files import read_json, write_bytes_atomically, write_text_atomically
 from smartsim.report.accuracy_tables import render_attacks, render_table1
 from smartsim.report.energy_marks import LOOKS, STYLE
-from smartsim.report.measured import WORST, Measured, Point, collect_points, group_variants
+from smartsim.report.measured import (
+    WORST,
+    Measured,
+    Point,
+    collect_points,
+    common_attacks,
+    group_variants,
+)
 
 __all__ = [
     "draw_trade_off",
@@ -29,7 +36,11 @@ __all__ = [
 
 _PICTURES = {"figure4": "pgd7", "figure5": "fgsm", "worst_case": WORST}
 """Name of a file -> the attack it shows, for the methods as they are."""
-_TITLES = {"pgd7": "PGD-7 (the paper's protocol)", "fgsm": "FGSM", WORST: "the worst attack"}
+_TITLES = {
+    "pgd7": "PGD-7 (the paper's protocol)",
+    "fgsm": "FGSM",
+    WORST: "the worst attack of those that every point has",
+}
 
 
 def draw_trade_off(points: Sequence[Point], attack: str, setting: str) -> Figure:
@@ -118,14 +129,15 @@ def write_figures(
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    families = group_variants(row.method for row in rows)
+    families = group_variants(row.method for row in rows if row.method not in utilities)
     plain = [row for row in rows if row.method in families]
     pictures = [(name, attack, plain) for name, attack in _PICTURES.items()]
     for label, variants in families.items():
         if len(variants) > 1:
-            family = [row for row in rows if row.method in variants]
-            pictures.append((f"variants_{label.lower()}", WORST, family))
-    for name, attack, shown in pictures:
+            varied = [row for row in rows if row.method in variants]
+            pictures.append((f"variants_{label.lower()}", WORST, varied))
+    for name, attack, family in pictures:
+        shown = common_attacks(family) if attack == WORST else family
         points = collect_points(shown, attack)
         if points:
             setting = "; ".join(dict.fromkeys(row.setting for row in shown))

@@ -1,7 +1,7 @@
 """Accuracies that our own evaluator measured, as result files; knows nothing of how."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,15 @@ from typing import Any
 from smartsim.errors import FileFormatError
 from smartsim.files import read_json
 
-__all__ = ["WORST", "Measured", "Point", "collect_points", "group_variants", "load_measured"]
+__all__ = [
+    "WORST",
+    "Measured",
+    "Point",
+    "collect_points",
+    "common_attacks",
+    "group_variants",
+    "load_measured",
+]
 
 WORST = "worst"
 """The attack of each model that left least, in place of an attack's name."""
@@ -141,6 +149,15 @@ def collect_points(rows: Iterable[Measured], attack: str) -> tuple[Point, ...]:
                 )
             )
     return tuple(sorted(points, key=lambda point: (point.method, point.lam)))
+
+
+def common_attacks(rows: Sequence[Measured]) -> tuple[Measured, ...]:
+    """Without the attacks that some model at some lam has not: the worst of the rest compares."""
+    has: dict[tuple[str, float], set[str]] = {}
+    for row in rows:
+        has.setdefault((row.method, row.lam), set()).add(row.attack)
+    common = set.intersection(*has.values()) if has else set()
+    return tuple(row for row in rows if row.attack in common)
 
 
 def group_variants(methods: Iterable[str]) -> dict[str, tuple[str, ...]]:
