@@ -61,7 +61,7 @@ def list_all() -> None:
 @click.argument("method")
 @click.option("--arch", help="Backbone, such as resnet34.")
 @click.option("--data", "dataset", help="Data set, such as cifar10.")
-@click.option("--preset", help="paper or laptop.")
+@click.option("--preset", help="paper (each data set's official numbers), laptop, or study.")
 @click.option("--set", "changes", multiple=True, help="Any setting, as key=value.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Go on from the folder's last checkpoint.")
