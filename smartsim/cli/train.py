@@ -1,5 +1,6 @@
 """The verbs of training: `data`, `train`, `evaluate`. Heavy imports happen inside the verbs."""
 
+import os
 import signal
 import sys
 import time
@@ -137,7 +138,12 @@ def _train(
     dataset = load_dataset(settings.data)
     facts = {"provenance": dict(collect_provenance(["smartsim", *sys.argv[1:]]))}
     ends_at = None if minutes is None else time.monotonic() + 60 * minutes
-    with join_processes() as processes, _interrupts() as interrupted, _bar(processes.leads) as show:
+    here = _choose_device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    with (
+        join_processes(here) as processes,
+        _interrupts() as interrupted,
+        _bar(processes.leads) as show,
+    ):
 
         def stop() -> bool:
             return bool(interrupted) or (ends_at is not None and time.monotonic() >= ends_at)
@@ -146,7 +152,7 @@ def _train(
             settings,
             dataset,
             folder,
-            device=_choose_device(device, processes.local_rank),
+            device=here,
             processes=processes,
             resume=resume,
             facts=facts,
@@ -158,17 +164,26 @@ def _train(
 
 
 def _choose_device(name: str, local_rank: int = 0) -> str:
+    """The device to use; of several GPUs, each process that torchrun started has its own."""
     import torch
 
     if name == "auto":
-        return f"cuda:{local_rank}" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigurationError("torch finds no CUDA device here; write --device cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.device(name)
+        device = torch.device(name)
     except RuntimeError as error:
         raise ConfigurationError(f"--device {name!r} is no device; write cpu or cuda") from error
-    return name
+    if device.type != "cuda":
+        return name
+    index = local_rank if device.index is None else device.index
+    if index >= torch.cuda.device_count():
+        raise ConfigurationError(
+            f"torch finds {torch.cuda.device_count() or 'no'} CUDA devices here, and cuda:{index} "
+            "is asked for; write --device cpu, or start fewer processes"
+        )
+    # Convolutions in fp32 are meant in fp32: TF32 has 10 bits of mantissa.
+    torch.backends.cudnn.allow_tf32 = False
+    return f"cuda:{index}"
 
 
 @contextmanager
@@ -198,6 +213,8 @@ def _bar(leads: bool) -> Iterator[Any]:
     with tqdm(unit="step", disable=None if leads else True, leave=False) as bar:
 
         def show(state: "Progress") -> None:
+            if bar.total is None:  # time left is reckoned from what this call did
+                bar.initial, bar.start_t = state.step, time.time()
             bar.total = state.steps
             bar.n = state.step
             bar.set_postfix_str(

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from smartsim.train.randomness import send
+
 __all__ = ["pad_images", "pick_batch", "scale_images"]
 
 
@@ -40,12 +42,12 @@ def pick_batch(
     (height, width), (tall, broad) = size, padded.shape[2:]
     down = torch.randint(tall - height + 1, (count, 1), generator=generator)
     right = torch.randint(broad - width + 1, (count, 1), generator=generator)
-    rows = (down + torch.arange(height)).to(device, non_blocking=True)
+    rows = send(down + torch.arange(height), device)
     columns = right + torch.arange(width)
     if flips:
         mirrored = torch.rand(count, 1, generator=generator) < 0.5
         columns = torch.where(mirrored, columns.flip(1), columns)
-    columns = columns.to(device, non_blocking=True)
+    columns = send(columns, device)
     channels = torch.arange(padded.shape[1], device=device)
     picked = padded[
         places[:, None, None, None],

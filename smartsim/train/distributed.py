@@ -27,12 +27,10 @@ class Processes:
     Attributes:
         rank: From 0.
         count: How many.
-        local_rank: Of those on this machine, from 0: which GPU is its own.
     """
 
     rank: int = 0
     count: int = 1
-    local_rank: int = 0
 
     @property
     def share(self) -> slice:
@@ -46,18 +44,20 @@ class Processes:
 
 
 @contextmanager
-def join_processes() -> Iterator[Processes]:
-    """The processes that torchrun started, joined for the block; else this one alone."""
+def join_processes(device: str = "cpu") -> Iterator[Processes]:
+    """The processes that torchrun started, joined for the block; else this one alone.
+
+    Args:
+        device: This process's own; it decides what they talk through.
+    """
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Processes()
         return
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    if device.startswith("cuda"):
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
-        yield Processes(
-            rank=dist.get_rank(),
-            count=dist.get_world_size(),
-            local_rank=int(os.environ.get("LOCAL_RANK", "0")),
-        )
+        yield Processes(rank=dist.get_rank(), count=dist.get_world_size())
     finally:
         dist.destroy_process_group()
 
@@ -108,8 +108,8 @@ class _SharedBatchNorm2d(BatchNorm2d):
         if not self.training:
             return super().forward(input, condition)
         values = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
-        count = torch.tensor(float(values.numel() // values.shape[1]), device=values.device)
-        total = _sum_linked(torch.cat([values.sum((0, 2, 3)), count[None].to(values.dtype)]))
+        count = values.new_full((1,), values.numel() // values.shape[1])
+        total = _sum_linked(torch.cat([values.sum((0, 2, 3)), count]))
         number = total[-1].detach()
         mean = total[:-1] / number
         centred = values - mean[:, None, None]

@@ -113,8 +113,7 @@ class _Folded:
                 if affine is not None and shared:
                     weight = weight * affine[0][0][:, None, None, None]
                     bias = affine[1][0].to(self.dtype)
-                layout = torch.channels_last if x.device.type == "cpu" else torch.preserve_format
-                weight = weight.to(self.dtype).contiguous(memory_format=layout)
+                weight = weight.to(self.dtype).contiguous(memory_format=_layout(x))
             self.weights[id(conv)] = (weight, bias)
         weight, bias = self.weights[id(conv)]
         out = conv2d(x, weight, bias, conv.stride, conv.padding)
@@ -138,6 +137,12 @@ class _Folded:
             with torch.no_grad():
                 self.affines[id(norm)] = _fold_norm(norm, self.condition)
         return self.affines[id(norm)]
+
+
+def _layout(images: Tensor) -> torch.memory_format:
+    """A CPU is faster with channels last; elsewhere weights follow the images."""
+    last = images.device.type == "cpu" or images.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
 
 
 def _blocks(model: ResNet | WideResNet, kind: type[Block]) -> list[Block]:

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from smartsim.models import LAM_GRID, Condition, ConditionalModel, make_condition
 from smartsim.train.attacks import Pgd, attack_images, undisturbed
 from smartsim.train.folded import fold_model
-from smartsim.train.randomness import make_generator
+from smartsim.train.randomness import make_generator, send
 
 __all__ = ["STEPS", "Outcome", "Step", "draw_lams", "float_step", "oat_step", "pgdat_step"]
 
@@ -133,7 +133,7 @@ def oat_step(step: Step) -> Outcome:
     """
     generator = make_generator(step.seed, "lam", step.number)
     whole, clean = draw_lams(step.batch_size, generator)
-    lams = whole[step.share].to(step.images.device, non_blocking=True)
+    lams = send(whole[step.share], step.images.device)
     # How many of the first `clean` images of the batch are this process's.
     part = slice(len(range(clean)[step.share]), None)
     every = Condition(lam=lams, path="mixed", clean_count=part.start)

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-__all__ = ["Stream", "make_generator"]
+__all__ = ["Stream", "make_generator", "make_seed", "send"]
 
 Stream = Literal["order", "augment", "lam", "attack", "noise", "masks", "evaluate", "dropout"]
 _STREAMS = get_args(Stream)
@@ -36,3 +36,10 @@ def make_seed(seed: int, stream: Stream, *place: int) -> int:
     """The seed behind `make_generator`."""
     entropy = (seed, _STREAMS.index(stream), *place)
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def send(drawn: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """What was drawn on the CPU, on the device; a GPU need not wait for it."""
+    if device.type == "cuda":
+        return drawn.pin_memory().to(device, non_blocking=True)
+    return drawn.to(device)

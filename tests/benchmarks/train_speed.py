@@ -31,7 +31,7 @@ from smartsim.train.run import prepare_run
 from smartsim.train.settings import make_settings
 
 REPEATS = 5
-SPEC = DatasetSpec(name="synthetic", classes=10, shape=(3, 32, 32), train_count=512, test_count=10)
+SPEC = DatasetSpec(name="synthetic", classes=10, shape=(3, 32, 32), train_count=2_048, test_count=10)
 EPSILON, STEPS = 8 / 255, 7
 STEP_SIZE = 10 / 255 / 7
 
@@ -55,6 +55,7 @@ def plain_step(method: str, model: ConditionalModel, x: Tensor, y: Tensor) -> Te
     if method == "pgdat":
         return cross_entropy(model(plain_attack(model, x, y, 1.0), 1.0), y)
     lams, clean = draw_lams(len(x), torch.Generator().manual_seed(0))
+    lams = lams.to(x.device)
     x_adv = plain_attack(model, x[clean:], y[clean:], lams[clean:])
     losses = (1 - lams) * cross_entropy(model(x, lams), y, reduction="none")
     attacked = cross_entropy(model(x_adv, lams[clean:]), y[clean:], reduction="none")
@@ -112,7 +113,7 @@ def compare(method: str, arch: str, batch: int, precision: str, device: str, pea
             "data": "synthetic",
             "validation_images": 0,
             "threads": 1,
-            **({"film_dimension": 128} if method == "oat" else {}),
+            **({"film_dimension": 128} if (method, arch) == ("oat", "resnet34") else {}),
         },
     )
     data = make_synthetic(SPEC)

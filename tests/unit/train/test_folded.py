@@ -1,3 +1,5 @@
+import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -5,6 +7,7 @@ import torch
 from torch import Tensor
 
 from smartsim.models import Condition, ConditionalModel, make_condition
+from smartsim.train import folded as folded_room
 from smartsim.train.folded import fold_model
 from tests.unit.train.helpers import tiny_data, tiny_model
 
@@ -78,3 +81,28 @@ def test_its_gradient_by_the_images_is_the_models(method: str, changes: dict[str
         gradients.append(torch.autograd.grad(predict(point).square().sum(), point)[0])
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-9, atol=1e-9)
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("method", ["pgdat", "oat", "smart"])
+def test_a_model_on_another_device_is_folded_in_the_layout_of_its_images(
+    method: str, layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It knows no meta device.
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())
+    model = tiny_model(method).to("meta").to(memory_format=layout)  # type: ignore[call-overload]
+    images = torch.empty(4, 3, 32, 32, device="meta").contiguous(memory_format=layout)
+    seen: list[Tensor] = []
+    monkeypatch.setattr(folded_room, "conv2d", _noting(seen))
+    folded = fold_model(model.eval(), make_condition(0.0), dtype=torch.bfloat16, redraw=True)
+    assert folded(images).shape[0] == 4
+    # A convolution on this device forgets the layout, so that only the first one sees it.
+    assert seen[0].is_contiguous(memory_format=layout)
+
+
+def _noting(seen: list[Tensor]) -> Callable[..., Tensor]:
+    def conv2d(x: Tensor, weight: Tensor, *rest: Any) -> Tensor:
+        seen.append(weight)
+        return torch.nn.functional.conv2d(x, weight, *rest)
+
+    return conv2d
