@@ -1,7 +1,8 @@
 """The training loop that all methods share.
 
-It looks at no number on the device between two flushes of the metrics, every `FLUSH_EVERY` steps:
-there losses are checked and written, and there a checkpoint is due when enough time has passed.
+It looks at no number on the device between two flushes of the metrics, every `FLUSH_EVERY` steps,
+or oftener where steps are slow: there losses are checked and written, and there a checkpoint is
+due when enough time has passed.
 """
 
 import contextlib
@@ -30,7 +31,9 @@ from smartsim.train.settings import TrainSettings
 __all__ = ["Progress", "Trained", "take_step", "train"]
 
 FLUSH_EVERY = 20
-"""Steps between two looks at the metrics."""
+"""Steps between two looks at the metrics, at most."""
+
+_FLUSH_SECONDS = 5.0
 
 _VALIDATION_BATCH = 250
 
@@ -138,7 +141,7 @@ def _run_epoch(
         outcome = take_step(run, order[first : first + settings.batch_size])
         run.waiting.append((run.place.step, epoch, rate, outcome))
         run.place = replace(run.place, batch=batch + 1, step=run.place.step + 1)
-        due = run.place.step % FLUSH_EVERY == 0
+        due = len(run.waiting) >= run.flush_every
         alone = run.processes.count == 1
         if due or batch + 1 == run.batches or (alone and stop()):
             stopped = _flush(run, stop(), progress)
@@ -235,29 +238,41 @@ def _flush(run: Run, stop: bool, progress: Callable[[Progress], None] | None) ->
         [torch.stack([o.loss, o.clean_correct, o.robust_correct]) for *_, o in run.waiting]
     ).double()
     table = torch.cat([seen, numbers.double()], dim=1)
+    now = time.monotonic()
+    elapsed, run.flushed_at = now - run.flushed_at, now
     if run.processes.count > 1:
-        wish = torch.tensor(float(stop), device=run.device, dtype=torch.float64)
-        table = sum_numbers(torch.cat([table.flatten(), wish[None]]))
-        stop, table = bool(table[-1] > 0), table[:-1].view(-1, 5)
+        wish = torch.tensor([float(stop), elapsed], device=run.device, dtype=torch.float64)
+        table = sum_numbers(torch.cat([table.flatten(), wish]))
+        stop, elapsed = bool(table[-2] > 0), float(table[-1]) / run.processes.count
+        table = table[:-2].view(-1, 5)
+    pace = _FLUSH_SECONDS * len(run.waiting) / max(elapsed, 1e-9)
+    run.flush_every = min(max(int(pace), 1), FLUSH_EVERY)
     rows = table.tolist()
     written = []
+    problem = None
     for (step, epoch, rate, _), (loss, clean, robust, clean_images, robust_images) in zip(
         run.waiting, rows, strict=True
     ):
-        if not abs(loss) < float("inf"):  # also false for NaN
-            raise not_finite(run, f"the loss became {loss} at step {step} (epoch {epoch})")
         counts = (int(clean), int(clean_images), int(robust), int(robust_images))
         written.append((step, epoch, rate, loss, *counts))
+        if not abs(loss) < float("inf"):  # also false for NaN
+            problem = f"the loss became {loss} at step {step} (epoch {epoch})"
+            break
     if run.processes.leads:
         run.folder.append("metrics.csv", written)
-    _tell(run, rows, progress)
+    if problem is not None:
+        raise not_finite(run, problem)
+    _tell(run, rows, elapsed, progress)
     run.waiting.clear()
     return stop
 
 
-def _tell(run: Run, rows: list[list[float]], progress: Callable[[Progress], None] | None) -> None:
-    now = time.monotonic()
-    elapsed, run.flushed_at = now - run.flushed_at, now
+def _tell(
+    run: Run,
+    rows: list[list[float]],
+    elapsed: float,
+    progress: Callable[[Progress], None] | None,
+) -> None:
     if progress is None or not rows:
         return
     losses, clean, robust, clean_images, robust_images = (
@@ -276,14 +291,21 @@ def _tell(run: Run, rows: list[list[float]], progress: Callable[[Progress], None
 
 
 def _end_epoch(run: Run, started: float) -> None:
-    """Regrow, validate, and save the last checkpoint, and the best."""
-    settings = run.settings
-    epoch = run.place.epoch + 1
-    if run.learner is not None and epoch < settings.epochs:
-        run.learner.regrow(run.optimizer, progress=epoch / settings.epochs)
+    """Validate, regrow, and save the last checkpoint, and the best."""
+    settings, epoch = run.settings, run.place.epoch + 1
     run.place = replace(run.place, epoch=epoch, batch=0, seconds=time.monotonic() - started)
-    if not run.processes.leads:
-        return
+    if run.processes.leads:
+        _validate_and_keep(run)
+    if run.learner is not None and epoch < settings.epochs:
+        # After validation: what regrows begins as zeros, in the place of weights that were used.
+        run.learner.regrow(run.optimizer, progress=epoch / settings.epochs)
+    if run.processes.leads:
+        save_run(run, run.folder.last)
+
+
+def _validate_and_keep(run: Run) -> None:
+    """Measure the epoch that has ended, where that is due, and save it if it is the best."""
+    settings, epoch = run.settings, run.place.epoch
     due = epoch % settings.validate_every == 0 or epoch == settings.epochs
     better = not settings.validation_images and epoch == settings.epochs
     if settings.validation_images and due:
@@ -296,7 +318,6 @@ def _end_epoch(run: Run, started: float) -> None:
             run.place = replace(run.place, best_score=score)
     if better:
         save_run(run, run.folder.best)
-    save_run(run, run.folder.last)
 
 
 def _validate(run: Run) -> tuple[float, float]:
@@ -319,7 +340,14 @@ def _validate(run: Run) -> tuple[float, float]:
                 epsilon=settings.epsilon, steps=steps, step_size=_step_size(settings, steps)
             )
             found = attack_in_batches(
-                run.model, images, labels, noisy, attack, generator, batch_size=_VALIDATION_BATCH
+                run.model,
+                images,
+                labels,
+                noisy,
+                attack,
+                generator,
+                batch_size=_VALIDATION_BATCH,
+                dtype=_attack_dtype(settings),
             )
             robust = measure_correct(run.model, found, labels, noisy, batch_size=_VALIDATION_BATCH)
     return 100 * float(clean.float().mean()), 100 * float(robust.float().mean())

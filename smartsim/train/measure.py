@@ -64,11 +64,15 @@ def attack_in_batches(
     generator: torch.Generator,
     *,
     batch_size: int,
+    dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """Adversarial images for all images, float32 in [0, 1]; the model is left as it was."""
+    """Adversarial images for all images, float32 in [0, 1]; the model is left as it was.
+
+    They are sought in `dtype`, or in that of the model's weights.
+    """
     found = []
     with undisturbed(model):
-        dtype = next(model.parameters()).dtype
+        dtype = dtype or model.linear.weight.dtype
         predict = fold_model(model, condition, dtype=dtype, redraw=True)
         for part in batches(images, batch_size):
             victims = as_floats(images[part]).contiguous(memory_format=torch.channels_last)

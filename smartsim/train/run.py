@@ -51,6 +51,7 @@ class Run:
         waiting: Step, epoch, learning rate and outcome of each step since the last flush.
         saved_at: When the last checkpoint was written, by the monotonic clock.
         flushed_at: When metrics were written.
+        flush_every: Steps until they are again.
     """
 
     settings: TrainSettings
@@ -69,6 +70,7 @@ class Run:
     waiting: list[tuple[int, int, float, Outcome]] = field(default_factory=list)
     saved_at: float = 0.0
     flushed_at: float = 0.0
+    flush_every: int = 1
 
     @property
     def batches(self) -> int:
@@ -184,7 +186,18 @@ def not_finite(run: Run, what: str) -> TrainingError:
 
 
 def restore_run(run: Run) -> None:
-    """Go back to the last checkpoint; without one, to the start."""
+    """Go back to the last checkpoint; without one, to the start.
+
+    Raises:
+        FileFormatError: If the run was trained on other data, or its checkpoint is damaged.
+    """
+    _, facts = run.folder.read()
+    sum_then = facts.get("data", {}).get("sha256", run.dataset.checksum)
+    if sum_then != run.dataset.checksum:
+        raise FileFormatError(
+            f"{run.folder.path}: was trained on {run.dataset.name} with the checksum "
+            f"{sum_then[:12]}, and the one here has {run.dataset.checksum[:12]}"
+        )
     if not run.folder.last.exists():
         if run.processes.leads:
             run.folder.rewind(run.place)

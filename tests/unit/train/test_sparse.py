@@ -1,10 +1,13 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
+from smartsim.train import loop
+from smartsim.train.folder import RunFolder, load_checkpoint
 from smartsim.train.sparse import FIRST_RATE, LAST_RATE, SparseLearner, share_growth
-from tests.unit.train.helpers import tiny_model
+from tests.unit.train.helpers import tiny_model, tiny_run
 
 
 def _learner(density: float = 0.3) -> tuple[SparseLearner, torch.optim.SGD]:
@@ -74,3 +77,16 @@ def test_utilities_are_the_share_of_weights_that_are_left() -> None:
     for name, utility in learner.utilities().items():
         weight = learner.weights[f"{name}.weight"]
         assert utility == pytest.approx(int(learner.masks[f"{name}.weight"].sum()) / weight.numel())
+
+
+def test_the_best_checkpoint_has_the_weights_that_were_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([60.0, 50.0])
+    monkeypatch.setattr(loop, "_validate", lambda run: (next(scores), 0.0))
+    tiny_run(tmp_path, "sparse", epochs=2, sparse_density=0.3)
+    checkpoint = load_checkpoint(RunFolder(path=tmp_path).best)
+    assert checkpoint.place.epoch == 1
+    for name, mask in checkpoint.masks.items():
+        # Before anything regrows, there are as many weights as places for them.
+        assert int(checkpoint.model[name].count_nonzero()) == int(mask.sum()), name
