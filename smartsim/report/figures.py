@@ -99,7 +99,7 @@ def load_utilities(paths: Iterable[Path]) -> dict[str, dict[str, float]]:
     return found
 
 
-def draw_utilities(utilities: Mapping[str, Mapping[str, float]]) -> Figure:
+def draw_utilities(utilities: Mapping[str, Mapping[str, float]], setting: str = "") -> Figure:
     """Figure 2: how much of each layer sparse learning uses."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 3.6), layout="constrained")
@@ -112,6 +112,7 @@ def draw_utilities(utilities: Mapping[str, Mapping[str, float]]) -> Figure:
         ax.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
         ax.set_ylim(0, 1.02)
         ax.set_ylabel("parameter utility (nonzeros / weights)")
+        ax.set_title(setting, fontsize=8, fontweight="normal")
         ax.legend()
     return figure
 
@@ -140,10 +141,11 @@ def write_figures(
         shown = common_attacks(family) if attack == WORST else family
         points = collect_points(shown, attack)
         if points:
-            setting = "; ".join(dict.fromkeys(row.setting for row in shown))
-            figure = draw_trade_off(points, attack, setting)
+            figure = draw_trade_off(points, attack, _settings_of(shown))
             written += _save(figure, folder / name, formats)
-            written.append(_write_csv(points, folder / f"{name}.csv"))
+            columns = tuple(Point.__dataclass_fields__)
+            numbers = [[getattr(point, name) for name in columns] for point in points]
+            written.append(_write_csv(columns, numbers, folder / f"{name}.csv"))
     attacked = collect_points(rows, WORST)
     texts = {"attacks.md": render_attacks(rows)} if attacked else {}
     if any(point.method.startswith("SMART") for point in attacked):
@@ -152,7 +154,14 @@ def write_figures(
         write_text_atomically(folder / name, text)
         written.append(folder / name)
     if utilities:
-        written += _save(draw_utilities(utilities), folder / "figure2", formats)
+        setting = _settings_of(row for row in rows if row.method in utilities)
+        written += _save(draw_utilities(utilities, setting), folder / "figure2", formats)
+        shares = [
+            (method, layer, share)
+            for method, layers in utilities.items()
+            for layer, share in layers.items()
+        ]
+        written.append(_write_csv(("method", "layer", "utility"), shares, folder / "figure2.csv"))
     if not written:
         raise ConfigurationError(
             "these result files have no clean accuracy beside an attack's; evaluate with "
@@ -176,10 +185,12 @@ def _save(figure: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
     return paths
 
 
-def _write_csv(points: Sequence[Point], path: Path) -> Path:
-    names = list(Point.__dataclass_fields__)
+def _settings_of(rows: Iterable[Measured]) -> str:
+    return "; ".join(dict.fromkeys(row.setting for row in rows))
+
+
+def _write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], path: Path) -> Path:
     text = io.StringIO()
-    rows = [[getattr(point, name) for name in names] for point in points]
-    csv.writer(text, lineterminator="\n").writerows([names, *rows])
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
     write_text_atomically(path, text.getvalue())
     return path

@@ -1,11 +1,11 @@
 """The measured rows of Table 2: accuracies of our own runs, each with its attack."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
 from smartsim.errors import ConfigurationError, suggest_name
-from smartsim.report.measured import Measured
+from smartsim.report.measured import Measured, group_variants
 from smartsim.report.table2 import Row, Table2
 
 __all__ = ["Protocol", "add_measured_rows", "check_protocol"]
@@ -30,19 +30,22 @@ def check_protocol(name: str) -> Protocol:
 
 
 def add_measured_rows(
-    table2: Table2, measured: Iterable[Measured], protocol: Protocol = "worst"
+    table2: Table2, measured: Sequence[Measured], protocol: Protocol = "worst"
 ) -> Table2:
     """Table 2 with a row of measured CA and RA for each lam and setting, below the paper's.
 
     Args:
         table2: The table without them.
-        measured: Accuracies of our own runs; a lam that the table has not is left out.
+        measured: Accuracies of our own runs. A lam that the table has not is left out, and so is
+            a variant of a column's method.
         protocol: Which attack makes the RA.
 
     Raises:
         ConfigurationError: If accuracies belong to no column.
     """
-    measured = tuple(measured)
+    families = group_variants([*table2.methods, *(one.method for one in measured)])
+    variants = {label for members in families.values() for label in members[1:]}
+    measured = tuple(one for one in measured if one.method not in variants - set(table2.methods))
     for one in measured:
         if one.method not in table2.methods:
             raise ConfigurationError(

@@ -101,6 +101,9 @@ def test_figures_are_written_from_result_files(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     names = {path.name for path in out.iterdir()}
     assert {"figure2.svg", "figure4.png", "figure4.csv", "figure5.svg", "table1.md"} <= names
+    assert (out / "figure2.csv").read_text().splitlines()[1:] == [
+        "sparse learning density 0.1,conv1,0.4"
+    ]
     # EOT was run at lam = 1 alone: in a picture it would make lam = 1 look worse than it is.
     assert (out / "worst_case.csv").read_text().splitlines()[1:] == [
         "SMART,0.0,90.0,20.0,4.0,pgd7,100",

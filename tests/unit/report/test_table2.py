@@ -179,7 +179,7 @@ def write_results(path: Path, **changes: Any) -> Path:
 
 def measured_table(measured: tuple[Measured, ...]) -> Table2:
     table = build_table2(trace_small(), setting="", convention=CONVENTIONS["exact"])
-    return add_measured_rows(table, iter(measured))
+    return add_measured_rows(table, measured)
 
 
 def test_measured_accuracies_are_the_worst_over_the_attacks(tmp_path: Path) -> None:
@@ -207,6 +207,15 @@ def test_the_papers_protocol_is_pgd7_alone(tmp_path: Path) -> None:
     assert paper.source.endswith("SMART 40.0 ± 3.5 (pgd7, n = 100).")
     with pytest.raises(ConfigurationError, match="'papre'; did you mean 'paper'"):
         check_protocol("papre")
+
+
+def test_variants_of_a_column_are_left_out(tmp_path: Path) -> None:
+    files = [
+        write_results(tmp_path / "a.json"),
+        write_results(tmp_path / "b.json", method="SMART [SSSS] overlap 0"),
+    ]
+    table = measured_table(load_measured(files))
+    assert table.find("CA", 0.0, "measured").values == {"SMART": 91.0}
 
 
 def test_measured_rows_follow_the_papers(tmp_path: Path) -> None:
