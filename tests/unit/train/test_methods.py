@@ -1,20 +1,24 @@
-"""Each method's gradient beside a transcription of its equation, on a network in float64."""
+"""Each method's loss, gradients and statistics beside its equations written out, in float64."""
 
+import math
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, log_softmax
+from torch.nn.functional import conv2d
 
 from smartsim.models import ConditionalModel
 from smartsim.train.attacks import Pgd
 from smartsim.train.methods import STEPS, Step, draw_lams
 from smartsim.train.randomness import make_generator
+from smartsim.train.sparse import SparseLearner
 from tests.unit.train.helpers import tiny_data, tiny_model
+from tests.unit.train.plain_network import GRID, PlainNetwork, plain_attack, plain_entropy
 
 BATCH = 12
 ATTACK = Pgd(epsilon=0.1, steps=2, step_size=0.05)
+NOISE = 11
 
 
 def _step(model: ConditionalModel, **changes: Any) -> Step:
@@ -36,6 +40,25 @@ def _step(model: ConditionalModel, **changes: Any) -> Step:
     return Step(**{**given, **changes})
 
 
+def _stirred(method: str, **changes: Any) -> ConditionalModel:
+    """A model of which nothing has its first value: norms, alphas, masks and noise are our own."""
+    model = tiny_model(method, **changes)
+    generator = torch.Generator().manual_seed(2)
+    drawn = {}
+    for name, value in model.state_dict().items():
+        kind, shape = name.rpartition(".")[2], value.shape
+        if kind in ("mask_clean", "mask_adversarial"):
+            drawn[name] = torch.rand(shape, generator=generator) < 0.5
+        elif kind in ("noise", "rows"):
+            drawn[name] = torch.randn(shape, generator=generator)
+        elif kind in ("alpha", "running_var") or (kind == "weight" and len(shape) == 1):
+            drawn[name] = 0.2 + torch.rand(shape, generator=generator)
+        elif kind in ("bias", "running_mean"):
+            drawn[name] = 0.2 * torch.randn(shape, generator=generator)
+    model.load_state_dict(drawn, strict=False)
+    return model
+
+
 def _gradients(model: ConditionalModel, loss: Tensor) -> dict[str, Tensor]:
     model.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
@@ -48,85 +71,134 @@ def _starts(step: Step) -> Tensor:
     return torch.empty(BATCH, 3, 8, 8).uniform_(-1, 1, generator=generator).double()
 
 
-def _attack(
-    model: ConditionalModel, x: Tensor, y: Tensor, lam: float | Tensor, starts: Tensor
-) -> Tensor:
-    """x <- Proj(x + sigma sign(grad CE)), in eval mode."""
-    model.eval()
-    found = (x + ATTACK.epsilon * starts).clamp(0, 1)
-    for _ in range(ATTACK.steps):
-        point = found.clone().requires_grad_()
-        (slope,) = torch.autograd.grad(cross_entropy(model(point, lam), y), point)
-        found = found + ATTACK.step_size * slope.sign()
-        found = torch.min(torch.max(found, x - ATTACK.epsilon), x + ATTACK.epsilon).clamp(0, 1)
-    model.train()
+def _attack(plain: PlainNetwork, step: Step, part: slice, lam: Tensor) -> Tensor:
+    """Adversarial images of a part of the batch, with the network in eval mode.
+
+    Where noise is drawn once an attack, the first pass draws it and the others take it again.
+    """
+    plain.used.clear()
+    plain.training = False
+
+    def predict(x: Tensor) -> Tensor:
+        return plain.logits(x, lam, keep_noise=step.redraw == "attack")
+
+    found = plain_attack(
+        predict,
+        step.images[part],
+        step.labels[part],
+        _starts(step)[part],
+        epsilon=ATTACK.epsilon,
+        steps=ATTACK.steps,
+        step_size=ATTACK.step_size,
+    )
+    plain.training = True
     return found
 
 
-def _entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """-log softmax(logits)[y], for each image."""
-    return -log_softmax(logits, dim=1)[torch.arange(len(y)), y]
+def _pgdat_loss(plain: PlainNetwork, step: Step, mixture: float) -> Tensor:
+    """`(1 - lam) CE(f(x), y) + lam CE(f(x_adv), y)`."""
+    x, y, none = step.images, step.labels, torch.zeros(BATCH)
+    adversarial = _attack(plain, step, slice(None), none)
+    loss = torch.tensor(0.0, dtype=torch.float64)
+    # A part without weight is not computed, so that no batch norm sees its images.
+    for share, images in ((1 - mixture, x), (mixture, adversarial)):
+        if share:
+            loss = loss + share * plain_entropy(plain.logits(images, none), y).mean()
+    return loss
 
 
-def _assert_same_gradients(model: ConditionalModel, ours: Tensor, plain: Tensor) -> None:
-    torch.testing.assert_close(ours, plain)
-    state = {name: value.clone() for name, value in model.state_dict().items()}
-    one, two = _gradients(model, ours), _gradients(model, plain)
-    assert one.keys() == two.keys()
-    for name, gradient in one.items():
-        torch.testing.assert_close(gradient, two[name], rtol=1e-9, atol=1e-12)
-    model.load_state_dict(state)
+def _oat_loss(plain: PlainNetwork, step: Step) -> Tensor:
+    """`mean_i (1 - lam_i) CE(f(x_i, lam_i), y_i) + lam_i CE(f(x_adv_i, lam_i), y_i)`.
+
+    The first sixth of the batch, rounded up, has lam = 0, and nothing to attack.
+    """
+    clean, generator = math.ceil(BATCH / 6), make_generator(step.seed, "lam", step.number)
+    drawn = torch.randint(5, (BATCH - clean,), generator=generator).tolist()
+    lams = torch.tensor([0.0] * clean + [GRID[1 + place] for place in drawn])
+    back = slice(clean, None)
+    adversarial = _attack(plain, step, back, lams[back])
+    losses = (1 - lams) * plain_entropy(plain.logits(step.images, lams), step.labels)
+    robust = lams[back] * plain_entropy(plain.logits(adversarial, lams[back]), step.labels[back])
+    return (losses.sum() + robust.sum()) / BATCH
+
+
+def _float_loss(plain: PlainNetwork, step: Step) -> Tensor:
+    """`0.5 mean CE(f(x, 0), y) + 0.5 mean CE(f(x_adv, 1), y)`, of either half of the batch."""
+    half = BATCH // 2
+    front, back, one = slice(half), slice(half, None), torch.ones(BATCH - half)
+    adversarial = _attack(plain, step, back, one)
+    clean = plain_entropy(plain.logits(step.images[front], 0 * one), step.labels[front])
+    robust = plain_entropy(plain.logits(adversarial, one), step.labels[back])
+    return 0.5 * clean.mean() + 0.5 * robust.mean()
+
+
+def _assert_same_step(
+    model: ConditionalModel, plain: PlainNetwork, ours: Tensor, theirs: Tensor, rtol: float
+) -> dict[str, Tensor]:
+    """Same loss, same gradient by every parameter, same running statistics of every norm.
+
+    Returns the gradients.
+    """
+    torch.testing.assert_close(ours, theirs, rtol=rtol, atol=0)
+    found, expected = _gradients(model, ours), plain.gradients(theirs)
+    assert found.keys() == expected.keys() == dict(model.named_parameters()).keys()
+    for name, gradient in expected.items():
+        assert bool(gradient.any()), name
+        torch.testing.assert_close(found[name], gradient, rtol=rtol, atol=rtol / 100)
+    for name, buffer in model.named_buffers():
+        if ".running_" in name:
+            torch.testing.assert_close(buffer, plain.values[name], rtol=rtol, atol=rtol / 100)
+    return found
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.3, 1.0])
 def test_pgdat_descends_the_mixture_of_both_losses(lam: float) -> None:
-    model = tiny_model("pgdat")
+    model = _stirred("pgdat")
+    plain = PlainNetwork(model.state_dict())
     step = _step(model, lam=lam)
     ours = STEPS["pgdat"](step).loss
-    x, y = step.images, step.labels
-    # The model has moved its running statistics, which the attack in eval mode reads: start anew.
-    model_anew = tiny_model("pgdat")
-    adversarial = _attack(model_anew, x, y, 0.0, _starts(step))
-    plain = (1 - lam) * _entropy(model_anew(x), y).mean()
-    plain = plain + lam * _entropy(model_anew(adversarial), y).mean()
-    assert ours.item() == pytest.approx(plain.item(), rel=1e-9)
-    one, two = _gradients(model, ours), _gradients(model_anew, plain)
-    for name, gradient in one.items():
-        torch.testing.assert_close(gradient, two[name], rtol=1e-7, atol=1e-10)
+    _assert_same_step(model, plain, ours, _pgdat_loss(plain, step, lam), 1e-9)
+
+
+def test_sparse_learning_descends_the_same_with_gradients_for_what_its_masks_drop() -> None:
+    model = _stirred("pgdat")
+    plain = PlainNetwork(model.state_dict())
+    masks = SparseLearner(model, 0.3, seed=0).masks
+    with torch.no_grad():
+        for name, mask in masks.items():
+            plain.values[name].mul_(mask)
+    step = _step(model, lam=0.3)
+    ours = STEPS["sparse"](step).loss
+    gradients = _assert_same_step(model, plain, ours, _pgdat_loss(plain, step, 0.3), 1e-9)
+    # What is dropped keeps its gradient, for its momentum decides what grows.
+    assert all(bool(gradients[name][~mask].any()) for name, mask in masks.items())
 
 
 @pytest.mark.parametrize("dimension", [1, 8])
 def test_oat_descends_the_mean_over_images_each_with_its_own_lam(dimension: int) -> None:
-    model, anew = (tiny_model("oat", film_dimension=dimension) for _ in range(2))
+    model = _stirred("oat", film_dimension=dimension)
+    plain = PlainNetwork(model.state_dict())
     step = _step(model)
     ours = STEPS["oat"](step).loss
-    x, y = step.images, step.labels
-    lams, clean = draw_lams(BATCH, make_generator(step.seed, "lam", step.number))
-    assert clean == 2  # ceil(12 / 6)
-    part = slice(clean, None)
-    adversarial = _attack(anew, x[part], y[part], lams[part], _starts(step)[part])
-    total = ((1 - lams) * _entropy(anew(x, lams), y)).sum()
-    total = total + (lams[part] * _entropy(anew(adversarial, lams[part]), y[part])).sum()
-    one, two = _gradients(model, ours), _gradients(anew, total / BATCH)
-    assert one.keys() == two.keys()
-    for name, gradient in one.items():
-        torch.testing.assert_close(gradient, two[name], rtol=1e-6, atol=1e-9)
+    # lam and 1 - lam are float32.
+    _assert_same_step(model, plain, ours, _oat_loss(plain, step), 1e-6)
 
 
 @pytest.mark.parametrize("method", ["float", "smart"])
-def test_float_and_smart_descend_half_a_clean_and_half_an_adversarial_loss(method: str) -> None:
-    # Frozen noise, so that both see the same draw.
-    model, anew = (tiny_model(method, noise="frozen") for _ in range(2))
-    step = _step(model)
+@pytest.mark.parametrize(
+    ("noise", "redraw"), [("frozen", "step"), ("fresh", "step"), ("fresh", "attack")]
+)
+def test_float_and_smart_descend_half_a_clean_and_half_an_adversarial_loss(
+    method: str, noise: str, redraw: str
+) -> None:
+    model = _stirred(method, noise=noise)
+    ours_from, theirs_from = (torch.Generator().manual_seed(NOISE) for _ in range(2))
+    model.draw_fresh_noise_from(ours_from)
+    plain = PlainNetwork(model.state_dict(), theirs_from)
+    step = _step(model, redraw=redraw, noise=ours_from if noise == "fresh" else None)
     ours = STEPS[method](step).loss
-    x, y, half = step.images, step.labels, BATCH // 2
-    adversarial = _attack(anew, x[half:], y[half:], 1.0, _starts(step)[half:])
-    plain = 0.5 * _entropy(anew(x[:half], 0.0), y[:half]).mean()
-    plain = plain + 0.5 * _entropy(anew(adversarial, 1.0), y[half:]).mean()
-    one, two = _gradients(model, ours), _gradients(anew, plain)
-    assert one.keys() == two.keys()
-    for name, gradient in one.items():
-        torch.testing.assert_close(gradient, two[name], rtol=1e-7, atol=1e-10)
+    _assert_same_step(model, plain, ours, _float_loss(plain, step), 1e-9)
+    assert torch.equal(ours_from.get_state(), theirs_from.get_state())
 
 
 def test_smart_gives_no_gradient_to_weights_that_both_masks_drop() -> None:
@@ -144,14 +216,23 @@ def test_smart_gives_no_gradient_to_weights_that_both_masks_drop() -> None:
 
 @pytest.mark.parametrize("method", ["oat", "float", "smart"])
 def test_each_batch_norm_sees_the_images_of_its_own_path(method: str) -> None:
-    model = tiny_model(method)
-    STEPS[method](_step(model))
+    changes = {} if method == "oat" else {"noise": "frozen"}
+    model = tiny_model(method, **changes)
+    # An attack of no size leaves the images, so that the first norm's inputs are known.
+    step = _step(model, attack=Pgd(epsilon=0.0, steps=1, step_size=0.0))
+    STEPS[method](step)
     norm: Any = model.get_submodule("bn1.norm" if method == "oat" else "bn1")
-    # OAT: the clean norm sees the clean pass; the other one the clean and the adversarial pass.
-    passes = (1, 2) if method == "oat" else (1, 1)
-    assert (norm.clean.num_batches_tracked.item(), norm.adversarial.num_batches_tracked.item()) == (
-        passes
-    )
+    stem: Any = model.get_submodule("conv1")
+    weight = stem.weight.detach()
+    noisy = weight if method == "oat" else weight + 0.25 * weight.std() * stem.noise
+    clean = math.ceil(BATCH / 6) if method == "oat" else BATCH // 2
+    front = conv2d(step.images[:clean], weight, padding=1).mean((0, 2, 3))
+    back = conv2d(step.images[clean:], noisy, padding=1).mean((0, 2, 3))
+    assert not torch.allclose(front, back, rtol=1e-3)
+    # OAT's other norm sees its images twice, in the clean and in the adversarial pass.
+    learned = 1 - 0.9**2 if method == "oat" else 0.1
+    torch.testing.assert_close(norm.clean.running_mean, 0.1 * front)
+    torch.testing.assert_close(norm.adversarial.running_mean, learned * back)
 
 
 def test_the_attack_of_a_step_teaches_no_batch_norm() -> None:
@@ -224,5 +305,6 @@ def test_lams_are_the_official_ones() -> None:
     values, counts = lams.unique(return_counts=True)  # type: ignore[no-untyped-call]
     torch.testing.assert_close(values, torch.tensor([0.0, 0.1, 0.2, 0.3, 0.4, 1.0]))
     assert clean == 1_000
+    assert draw_lams(13, torch.Generator())[1] == 3  # 13 / 6, rounded up
     # Each other value is Binomial(5000, 1/5): 1000 with a standard deviation of 28.3.
     assert all(abs(count - 1_000) < 5 * 28.3 for count in counts.tolist())
