@@ -24,6 +24,7 @@ from smartsim.train.settings import TrainSettings, make_settings
 
 __all__ = ["EXPERIMENTS", "Experiment", "Task", "next_tasks", "run_tasks"]
 
+_CHEAP = "clean,fgsm,pgd7"
 ATTACKS = "clean,fgsm,pgd7,pgd50,eot,pgd7-known,pgd50-known,autoattack,autoattack-rand"
 
 
@@ -37,6 +38,7 @@ class Experiment:
         changes: Settings that differ from the preset.
         question: What it is for.
         attacks: Of its evaluation.
+        lams: Of its evaluation; None is the four of a model that takes lam, or its own.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Experiment:
     changes: Mapping[str, str] = field(default_factory=dict)
     question: str
     attacks: str = ATTACKS
+    lams: tuple[float, ...] | None = None
 
 
 _TABLE2, _TABLE1 = "Table 2 and Figures 4 and 5", "Table 1"
@@ -60,27 +63,40 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         Experiment(name="pgdat-lam0", method="pgdat", changes={"lam": "0"}, question=_TABLE2),
         Experiment(name="pgdat-lam05", method="pgdat", changes={"lam": "0.5"}, question=_TABLE2),
         Experiment(
-            name="smart-overlap0", method="smart", changes={"overlap": "0"}, question=_TABLE1
+            name="smart-overlap0",
+            method="smart",
+            changes={"overlap": "0"},
+            question=_TABLE1,
+            lams=(0.0, 1.0),
         ),
         Experiment(
             name="smart-ssss",
             method="smart",
             changes={"overlap": "0", "stages": "SSSS"},
             question=_TABLE1,
+            lams=(0.0, 1.0),
         ),
         Experiment(
-            name="float-one-norm", method="float", changes={"norm": "single"}, question=_ABLATION
+            name="float-one-norm",
+            method="float",
+            changes={"norm": "single"},
+            question=_ABLATION,
+            attacks=f"{_CHEAP},pgd50,eot,pgd7-known,pgd50-known",
         ),
         Experiment(
-            name="float-no-noise", method="float", changes={"alpha": "0"}, question=_ABLATION
+            name="float-no-noise",
+            method="float",
+            changes={"alpha": "0"},
+            question=_ABLATION,
+            attacks=f"{_CHEAP},pgd50",
         ),
         *(
             Experiment(
                 name=f"sparse-{density}",
                 method="sparse",
-                changes={"sparse_density": f"0.{density}", "lam": "0.5", "epochs": "4"},
+                changes={"sparse_density": f"0.{density}", "lam": "0.5", "epochs": "3"},
                 question=_UTILITY,
-                attacks="clean,fgsm,pgd7",
+                attacks=_CHEAP,
             )
             for density in ("05", "10", "20")
         ),
@@ -138,7 +154,7 @@ def next_tasks(
         folder = RunFolder(path=runs / name)
         if not _is_trained(folder, settings):
             tasks.append(_training(one, folder.path, preset, changes))
-        elif not _is_evaluated(results / f"{name}.json", settings):
+        elif not _is_evaluated(results / f"{name}.json", one.lams or default_lams(settings)):
             tasks.append(_evaluation(one, folder.path, results / f"{name}.json", images))
     return tuple(tasks)
 
@@ -154,11 +170,11 @@ def _is_trained(folder: RunFolder, settings: TrainSettings) -> bool:
     return folder.last.exists() and load_checkpoint(folder.last).place.epoch >= settings.epochs
 
 
-def _is_evaluated(path: Path, settings: TrainSettings) -> bool:
+def _is_evaluated(path: Path, lams: Sequence[float]) -> bool:
     if not path.exists():
         return False
     rows = read_json(path, "a result file of the evaluator").get("results", [])
-    return {row["lam"] for row in rows} >= set(default_lams(settings))
+    return {row["lam"] for row in rows} >= set(lams)
 
 
 def _training(one: Experiment, folder: Path, preset: str, changes: Sequence[str]) -> Task:
@@ -173,6 +189,8 @@ def _training(one: Experiment, folder: Path, preset: str, changes: Sequence[str]
 
 def _evaluation(one: Experiment, folder: Path, path: Path, images: int) -> Task:
     command = ["evaluate", str(folder), "--attacks", one.attacks, "--autoattack-lam", "0,1"]
+    if one.lams is not None:
+        command += ["--lam", ",".join(f"{lam:g}" for lam in one.lams)]
     command += ["--images", str(images), "--device", "cpu", "--output", str(path)]
     return Task(name=f"{one.name}: evaluation", command=tuple(command))
 
