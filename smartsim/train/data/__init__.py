@@ -7,6 +7,7 @@ from smartsim.train.data.store import (
     fetch_dataset,
     list_datasets,
     load_dataset,
+    read_origin,
 )
 from smartsim.train.data.synthetic import make_synthetic
 
@@ -21,4 +22,5 @@ __all__ = [
     "list_datasets",
     "load_dataset",
     "make_synthetic",
+    "read_origin",
 ]

@@ -26,7 +26,9 @@ class DatasetSpec:
         test_count: Images to test with; Tiny-ImageNet's are its validation images, since its test
             images have no labels.
         urls: The official files.
-        md5: MD5 of official files by their names.
+        archive_md5: MD5 of each official archive by its name.
+        file_md5: MD5 of the official files of one version, unpacked, by their names: all that
+            are read. Empty where not known.
         record_md5: MD5 of each 10,000 images, training images first, as CIFAR's binary version
             stores them: a label byte, then the pixels plane by plane. Empty where not known.
         flips: Whether a mirrored image keeps its class: digits do not.
@@ -38,7 +40,8 @@ class DatasetSpec:
     train_count: int
     test_count: int
     urls: tuple[str, ...] = ()
-    md5: Mapping[str, str] = field(default_factory=dict)
+    archive_md5: Mapping[str, str] = field(default_factory=dict)
+    file_md5: Mapping[str, str] = field(default_factory=dict)
     record_md5: tuple[str, ...] = ()
     flips: bool = True
 
@@ -99,7 +102,7 @@ DATASETS: Mapping[str, DatasetSpec] = _named(
         train_count=50_000,
         test_count=10_000,
         urls=(_TORONTO + "cifar-10-binary.tar.gz",),
-        md5={
+        archive_md5={
             "cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530",
             "cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a",
         },
@@ -119,9 +122,14 @@ DATASETS: Mapping[str, DatasetSpec] = _named(
         train_count=50_000,
         test_count=10_000,
         urls=(_TORONTO + "cifar-100-binary.tar.gz",),
-        md5={
+        archive_md5={
             "cifar-100-binary.tar.gz": "03b5dce01913d631647c71ecec9e9cb8",
             "cifar-100-python.tar.gz": "eb9058c3a382ffc7106e4002c42a8d85",
+        },
+        # Of the Python version, as torchvision has them; of the binary one none are published.
+        file_md5={
+            "train": "16019d7e3df5f24257cddd939b257f8d",
+            "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
         },
     ),
     DatasetSpec(
@@ -134,7 +142,7 @@ DATASETS: Mapping[str, DatasetSpec] = _named(
             "http://ufldl.stanford.edu/housenumbers/train_32x32.mat",
             "http://ufldl.stanford.edu/housenumbers/test_32x32.mat",
         ),
-        md5={
+        file_md5={
             "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
             "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
         },
@@ -147,7 +155,14 @@ DATASETS: Mapping[str, DatasetSpec] = _named(
         train_count=5_000,
         test_count=8_000,
         urls=("http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",),
-        md5={"stl10_binary.tar.gz": "91f7769df0f17e558f3565bffb0c7dfb"},
+        archive_md5={"stl10_binary.tar.gz": "91f7769df0f17e558f3565bffb0c7dfb"},
+        # As torchvision has them.
+        file_md5={
+            "train_X.bin": "918c2871b30a85fa023e0c44e0bee87f",
+            "train_y.bin": "5a34089d4802c674881badbb80307741",
+            "test_X.bin": "7f263ba9f9e0b06b93213547f721ac82",
+            "test_y.bin": "36f9794fa4beb8a2c72628de14fa638e",
+        },
     ),
     DatasetSpec(
         name="tiny_imagenet",
@@ -156,7 +171,7 @@ DATASETS: Mapping[str, DatasetSpec] = _named(
         train_count=100_000,
         test_count=10_000,
         urls=("http://cs231n.stanford.edu/tiny-imagenet-200.zip",),
-        md5={"tiny-imagenet-200.zip": "90528d7ca1a48142e341f4ef8d21d0de"},
+        archive_md5={"tiny-imagenet-200.zip": "90528d7ca1a48142e341f4ef8d21d0de"},
     ),
     DatasetSpec(
         name="fashion_mnist",

