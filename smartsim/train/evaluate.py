@@ -5,11 +5,16 @@ that still stand after all attacks before; their accuracy is that of the worst c
 that draws noise is asked several times: an image then stands with the share of forward passes in
 which it was classified correctly. The worst of several attacks is chosen by these shares and then
 measured with new draws, as the least of several noisy shares would be too low.
+
+Where a model draws no noise (PGD-AT and OAT everywhere, every model at lam = 0) there is nothing
+to average over or to know: `eot` takes one draw a step, what knows the noise is the same attack as
+what does not, and both versions of AutoAttack are the standard one, which then runs once.
 """
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +23,7 @@ from torch import Tensor
 
 from smartsim.errors import ConfigurationError, suggest_name
 from smartsim.models import ConditionalModel, freeze_noise, make_condition
+from smartsim.models.layers import NoisyWeight
 from smartsim.train.attacks import Pgd, fgsm, official_step_size
 from smartsim.train.autoattack import run_autoattack
 from smartsim.train.measure import as_floats, attack_in_batches, measure_correct
@@ -72,38 +78,47 @@ ATTACKS: Mapping[str, AttackPlan] = _named(
     ),
     AttackPlan(
         name="eot",
-        description="20 steps of 2/255, each along the mean gradient of 20 draws of noise",
+        description="20 steps of 2/255, each along the mean gradient of 20 draws of noise; of one "
+        "where a model draws none",
         strong=True,
         pgd=lambda eps: Pgd(epsilon=eps, steps=20, step_size=eps / 4, draws=20),
     ),
     AttackPlan(
         name="pgd7-known",
-        description="7 official steps against one draw of noise that the attacker knows",
+        description="7 official steps against one draw of noise that the attacker knows; where a "
+        "model draws none, pgd7 from another start",
         noise="known",
         pgd=_paper,
     ),
     AttackPlan(
         name="pgd50-known",
-        description="50 steps of 2/255 against one draw of noise that the attacker knows",
+        description="50 steps of 2/255 against one draw of noise that the attacker knows; where a "
+        "model draws none, pgd50 from one other start",
         strong=True,
         noise="known",
         pgd=lambda eps: Pgd(epsilon=eps, steps=50, step_size=eps / 4),
     ),
     AttackPlan(
         name="autoattack",
-        description="AutoAttack's standard version, against one known draw of noise",
+        description="AutoAttack's standard version, against one known draw of noise; where a "
+        "model draws none, against the model",
         strong=True,
         noise="known",
         autoattack="standard",
     ),
     AttackPlan(
         name="autoattack-rand",
-        description="AutoAttack's version for random models, against live noise",
+        description="AutoAttack's version for random models, against live noise; where a model "
+        "draws none, the standard version, and none attacked if that has been run",
         strong=True,
         autoattack="rand",
     ),
 )
-"""Every attack by its name, from weak to strong. Steps of 2/255 are a quarter of 8/255."""
+"""Every attack by its name, from weak to strong. Steps of 2/255 are a quarter of 8/255.
+
+Result files keep the descriptions, and are added to as long as these begin with those kept: say
+more at the end, and give an attack that changes another name.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +186,8 @@ class Score:
         standard_error: In percent, over the choice of images.
         scope: "alone", or "worst so far" of all attacks up to this one.
         before: Of a strong attack, the worst case before it, in percent of the same images.
-        attacked: How many images still stood before it and were attacked.
+        attacked: How many images still stood before it and were attacked; none where AutoAttack
+            would run a second time on a model without noise.
         draws: Forward passes of each image.
         spread: Standard deviation of the accuracy over draws of noise, in percent.
         seconds: How long it took.
@@ -206,7 +222,7 @@ def evaluate_lam(
     """Attack a model at one lam.
 
     Args:
-        model: Is left as it was, but for where its fresh noise comes from.
+        model: Is left as it was, also after an error.
         images: Test images, bytes of shape (n, c, h, w), on the model's device.
         labels: Shape (n,).
         lam: The condition.
@@ -223,50 +239,71 @@ def evaluate_lam(
         )
     images, labels = images[: settings.images], labels[: settings.images]
     noisy = bool(condition.value) and model.settings.noise == "fresh"
-    draws = settings.draws if noisy else 1
     # With live noise an attacker who knows the draw is another adversary, with a chain of its own.
     chains = {kind: _Chain.start(images) for kind in ("live", "known")}
-    scores = []
-    for plan in settings.plans(lam):
-        begun = time.monotonic()
-        count = settings.count(plan)
-        chain = chains[plan.noise if noisy else "live"]
-        places = torch.arange(count, device=images.device)
-        if plan.strong:
-            places = places[chain.shares[:count] > 0]
-        target, passes = _prepare_noise(model, plan, settings, draws)
-        before = None
-        if plan.strong:
-            before = chain.measure(target, labels[:count], lam, plan, settings, passes)
-        found = _attack(target, images[places], labels[places], lam, plan, settings, passes)
-        correct = measure_correct(
-            target,
-            found,
-            labels[places],
-            condition,
-            batch_size=settings.batch_size,
-            draws=passes,
-        )
-        chain.add(places, found, correct.float().mean(0))
-        if plan.strong:
-            correct = chain.measure(target, labels[:count], lam, plan, settings, passes)
-        shares = correct.double().mean(0)
-        score = Score(
-            lam=lam,
-            attack=plan.name,
-            accuracy=100 * float(shares.mean()),
-            images=count,
-            standard_error=100 * _standard_error(shares),
-            scope="worst so far" if plan.strong else "alone",
-            before=None if before is None else 100 * float(before.double().mean()),
-            attacked=len(places),
-            draws=passes,
-            spread=100 * float(correct.double().mean(1).std()) if passes > 1 else 0.0,
-            seconds=round(time.monotonic() - begun, 3),
-        )
-        scores.append(score)
-        tell(score)
+    scores: list[Score] = []
+    with _noise_kept(model):
+        for plan in settings.plans(lam):
+            begun = time.monotonic()
+            live = noisy and plan.noise == "live"
+            chain = chains[plan.noise if noisy else "live"]
+            places = torch.arange(settings.count(plan), device=images.device)
+            if plan.strong:
+                places = places[chain.shares[places] > 0]
+            if plan.autoattack and not noisy and any(ATTACKS[s.attack].autoattack for s in scores):
+                places = places[:0]
+            target = model if live or not noisy else _freeze(model, settings.seed)
+            before, correct = _run_plan(
+                target, images, labels, places, lam, plan, settings, chain, live
+            )
+            shares = correct.double().mean(0)
+            score = Score(
+                lam=lam,
+                attack=plan.name,
+                accuracy=100 * float(shares.mean()),
+                images=len(shares),
+                standard_error=100 * _standard_error(shares),
+                scope="worst so far" if plan.strong else "alone",
+                before=None if before is None else 100 * float(before.double().mean()),
+                attacked=len(places),
+                draws=len(correct),
+                spread=100 * float(correct.double().mean(1).std()) if len(correct) > 1 else 0.0,
+                seconds=round(time.monotonic() - begun, 3),
+            )
+            scores.append(score)
+            tell(score)
     return tuple(scores)
+
+
+def _run_plan(
+    model: ConditionalModel,
+    images: Tensor,
+    labels: Tensor,
+    places: Tensor,
+    lam: float,
+    plan: AttackPlan,
+    settings: EvaluationSettings,
+    chain: "_Chain",
+    live: bool,
+) -> tuple[Tensor | None, Tensor]:
+    """Attack the images at `places`: what stood before a strong attack, and what stands after."""
+    everywhere = labels[: settings.count(plan)]
+    before = None
+    if plan.strong:
+        before = chain.measure(model, everywhere, lam, plan, settings, live)
+    found = _attack(model, images[places], labels[places], lam, plan, settings, live)
+    correct = measure_correct(
+        model,
+        found,
+        labels[places],
+        make_condition(lam),
+        batch_size=settings.batch_size,
+        draws=settings.draws if live else 1,
+    )
+    chain.add(places, found, correct.float().mean(0))
+    if plan.strong:
+        correct = chain.measure(model, everywhere, lam, plan, settings, live)
+    return before, correct
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -300,10 +337,10 @@ class _Chain:
         lam: float,
         plan: AttackPlan,
         settings: EvaluationSettings,
-        draws: int,
+        live: bool,
     ) -> Tensor:
         """Whether the worst images are classified correctly, with new draws: (draws, n)."""
-        if draws > 1:
+        if live:
             _seed_noise(model, make_seed(settings.seed, "evaluate", *_place(plan, lam)))
         return measure_correct(
             model,
@@ -311,7 +348,7 @@ class _Chain:
             labels,
             make_condition(lam),
             batch_size=settings.batch_size,
-            draws=draws,
+            draws=settings.draws if live else 1,
         )
 
 
@@ -322,18 +359,18 @@ def _attack(
     lam: float,
     plan: AttackPlan,
     settings: EvaluationSettings,
-    draws: int,
+    live: bool,
 ) -> Tensor:
     """What an attack makes of images: floats (n, c, h, w)."""
     found = as_floats(images)
-    if draws > 1:
+    if live:
         _seed_noise(model, make_seed(settings.seed, "noise", *_place(plan, lam)))
     if not len(images):
         return found
     condition = make_condition(lam)
     if plan.pgd is not None:
         attack = plan.pgd(settings.epsilon)
-        if draws == 1 and attack.draws > 1:
+        if not live and attack.draws > 1:
             # Without live noise all draws are the same.
             attack = Pgd(epsilon=attack.epsilon, steps=attack.steps, step_size=attack.step_size)
         generator = make_generator(
@@ -348,7 +385,7 @@ def _attack(
             found,
             labels,
             condition,
-            version=plan.autoattack if draws > 1 else "standard",
+            version=plan.autoattack if live else "standard",
             epsilon=settings.epsilon,
             batch_size=settings.batch_size,
             seed=settings.seed,
@@ -356,20 +393,27 @@ def _attack(
     return found
 
 
-def _prepare_noise(
-    model: ConditionalModel, plan: AttackPlan, settings: EvaluationSettings, draws: int
-) -> tuple[ConditionalModel, int]:
-    """The model that an attack is run on, and how many forward passes it is worth asking for."""
-    if plan.noise == "known" and draws > 1:
-        device = model.linear.weight.device
-        frozen = freeze_noise(model, make_generator(settings.seed, "noise", device=device))
-        return frozen, 1
-    return model, draws
+def _freeze(model: ConditionalModel, seed: int) -> ConditionalModel:
+    """A copy with one draw of noise, the same for every attack that knows it."""
+    device = model.linear.weight.device
+    return freeze_noise(model, make_generator(seed, "noise", device=device))
 
 
 def _seed_noise(model: ConditionalModel, seed: int) -> None:
     generator = torch.Generator(model.linear.weight.device).manual_seed(seed)
     model.draw_fresh_noise_from(generator)
+
+
+@contextmanager
+def _noise_kept(model: ConditionalModel) -> Iterator[None]:
+    """Inside, fresh noise may come from anywhere; outside, each layer's from where it did."""
+    layers = [layer for layer in model.modules() if isinstance(layer, NoisyWeight)]
+    sources = [layer.noise_generator for layer in layers]
+    try:
+        yield
+    finally:
+        for layer, source in zip(layers, sources, strict=True):
+            layer.noise_generator = source
 
 
 def _place(plan: AttackPlan, lam: float) -> tuple[int, int]:

@@ -1,10 +1,12 @@
 """From the folder of a run to a result file, which a killed evaluation leaves whole, lam by lam."""
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.files import read_json, write_json_atomically
@@ -12,6 +14,7 @@ from smartsim.models import METHODS, ConditionalModel
 from smartsim.models.layers import Conv2d, Linear
 from smartsim.train.data import Dataset, load_dataset
 from smartsim.train.evaluate import ATTACKS, EvaluationSettings, Score, evaluate_lam
+from smartsim.train.folder import RunFolder, load_checkpoint
 from smartsim.train.run import load_trained_model
 from smartsim.train.settings import TrainSettings
 
@@ -43,7 +46,7 @@ def evaluate_run(
         which: "best" or "last" checkpoint.
         label: What the report calls the model; None is `name_model`'s.
         device: Where to run.
-        output: The file; None is `accuracies.json` in the folder.
+        output: The file; None is `accuracies.json` in the folder. Its folder is made if missing.
         dataset: The images; None loads those that the run was trained on.
         facts: What else the file should say.
         tell: Told each score when it is there.
@@ -52,15 +55,17 @@ def evaluate_run(
         The file.
 
     Raises:
-        ConfigurationError: If settings do not fit.
-        FileFormatError: If the run, its checkpoint or a file to be added to is damaged, or the
-            file was made with other settings.
+        ConfigurationError: If settings do not fit, or the file cannot be written.
+        FileFormatError: If the run, its checkpoint or a file to be added to is damaged, the file
+            was made with other settings, or the run was trained on other data.
     """
     model, trained = load_trained_model(folder, which)
     model.to(device)
     if trained.threads is not None:
         torch.set_num_threads(trained.threads)
     data = dataset or load_dataset(trained.data)
+    run_folder = RunFolder(path=folder)
+    _check_data(run_folder, data)
     path = output or folder / "accuracies.json"
     asked = tuple(dict.fromkeys(lams or default_lams(trained)))
     head: dict[str, Any] = {
@@ -83,26 +88,55 @@ def evaluate_run(
         "data": {"name": data.name, "sha256": data.checksum},
     }
     if trained.method == "sparse":
-        head["layers"] = _count_layers(model)
+        checkpoint = run_folder.best if which == "best" else run_folder.last
+        head["layers"] = _count_layers(model, load_checkpoint(checkpoint).masks)
     rows = _rows_of(path, head) if path.exists() else []
     images, labels = data.test_images.to(device), data.test_labels.to(device)
     done = {row["lam"] for row in rows}
-    for lam in asked:
-        if lam in done:
-            continue
+    left = [lam for lam in asked if lam not in done]
+    if left:
+        _prepare_output(path)
+    for lam in left:
         scores = evaluate_lam(model, images, labels, lam, settings, tell=tell)
         rows += [score.to_dict() for score in scores]
         write_json_atomically(path, {**head, **(facts or {}), "results": rows})
     return path
 
 
-def _count_layers(model: ConditionalModel) -> list[dict[str, Any]]:
-    """Size and nonzeros of each layer's weight, of which Figure 2 shows the share."""
+def _check_data(folder: RunFolder, data: Dataset) -> None:
+    """Refuse other images than the run's; folders of old do not say which those are."""
+    _, facts = folder.read()
+    recorded = facts.get("data")
+    trained_on = recorded.get("sha256") if isinstance(recorded, Mapping) else None
+    if trained_on not in (None, data.checksum):
+        raise FileFormatError(
+            f"{folder.path}/run.json: the run was trained on data of SHA-256 {trained_on}, but "
+            f"{data.name} has {data.checksum}; fetch the data set that it was trained on"
+        )
+
+
+def _prepare_output(path: Path) -> None:
+    """Make the file's folder and write beside it as the results will be, hours before they are."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path}: cannot be written ({error.strerror}); choose another file with --output"
+        ) from error
+
+
+def _count_layers(model: ConditionalModel, masks: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+    """Size and nonzeros of each layer's weight, of which Figure 2 shows the share.
+
+    What has just grown is part of the network although it is zero yet: the masks know it.
+    """
     return [
         {
             "name": name,
             "weights": layer.weight.numel(),
-            "nonzeros": int(layer.weight.count_nonzero()),
+            "nonzeros": int(masks.get(f"{name}.weight", layer.weight).count_nonzero()),
         }
         for name, layer in model.named_modules()
         if isinstance(layer, Conv2d | Linear)
@@ -113,12 +147,27 @@ def _rows_of(path: Path, head: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The results that a file has already, if they were measured in the same way."""
     found = read_json(path, "a result file of the evaluator")
     for key in ("format", "method", "protocol", "trained", "data"):
-        if found.get(key) != head[key]:
+        same = found.get(key) == head[key]
+        if key == "protocol":
+            same = _is_protocol(found.get(key), head[key])
+        if not same:
             raise FileFormatError(
                 f"{path}: was made with another {key}; choose another file with --output"
             )
     rows: list[dict[str, Any]] = list(found["results"])
     return rows
+
+
+def _is_protocol(found: object, ours: Mapping[str, Any]) -> bool:
+    """Whether a file's protocol is ours, which may say more of an attack at the end."""
+    if not isinstance(found, Mapping) or not isinstance(found.get("attacks"), Mapping):
+        return False
+    theirs: Mapping[str, object] = found["attacks"]
+    return (
+        {**found, "attacks": None} == {**ours, "attacks": None}
+        and theirs.keys() == ours["attacks"].keys()
+        and all(text.startswith(str(theirs[name])) for name, text in ours["attacks"].items())
+    )
 
 
 def default_lams(settings: TrainSettings) -> tuple[float, ...]:
