@@ -1,12 +1,13 @@
 """The attack beside a slow twin of its definition, pixel by pixel, and beside foolbox."""
 
 import warnings
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from smartsim.train.attacks import Pgd, attack_images
+from smartsim.train.attacks import Pgd, attack_images, fgsm
 
 with warnings.catch_warnings():  # foolbox imports names that SciPy has deprecated
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -58,6 +59,13 @@ def test_pgd_finds_the_images_of_its_slow_twin() -> None:
     torch.testing.assert_close(found, slow, rtol=0, atol=1e-15)
 
 
+def _theirs(peer: Any, network: nn.Sequential, images: Tensor, labels: Tensor) -> Tensor:
+    wrapped = PyTorchModel(network, bounds=(0, 1), device="cpu")
+    criterion = foolbox.criteria.Misclassification(labels)
+    found: Tensor = peer.run(wrapped, images, criterion, epsilon=EPSILON)
+    return found
+
+
 @pytest.mark.parametrize("steps", [1, 7])
 def test_pgd_finds_the_images_of_foolbox(steps: int) -> None:
     network = _network()
@@ -66,7 +74,33 @@ def test_pgd_finds_the_images_of_foolbox(steps: int) -> None:
     found = attack_images(network, images, labels, attack)
     assert all(parameter.grad is None for parameter in network.parameters())
     peer = foolbox.attacks.LinfPGD(abs_stepsize=STEP, steps=steps, random_start=False)
-    wrapped = PyTorchModel(network, bounds=(0, 1), device="cpu")
-    theirs = peer.run(wrapped, images, foolbox.criteria.Misclassification(labels), epsilon=EPSILON)
     # foolbox clips the offset and adds it; we clip the sum: at most an ulp of 1 apart.
-    torch.testing.assert_close(found, theirs, rtol=0, atol=2**-23)
+    torch.testing.assert_close(found, _theirs(peer, network, images, labels), rtol=0, atol=2**-23)
+
+
+def test_fgsm_finds_the_images_of_foolbox() -> None:
+    network = _network()
+    images, labels = _images()
+    found = attack_images(network, images, labels, fgsm(EPSILON))
+    peer = foolbox.attacks.FGSM()
+    torch.testing.assert_close(found, _theirs(peer, network, images, labels), rtol=0, atol=2**-23)
+
+
+@pytest.mark.parametrize("steps", [1, 7])
+def test_pgd_from_a_given_start_finds_the_images_of_foolbox(steps: int) -> None:
+    network = _network()
+    images, labels = _images()
+    starts = 2 * torch.rand(images.shape, generator=torch.Generator().manual_seed(2)) - 1
+
+    class FromStart(foolbox.attacks.LinfPGD):
+        def get_random_start(self, x0: Any, epsilon: float) -> Any:
+            return x0 + epsilon * type(x0)(starts)
+
+    attack = Pgd(epsilon=EPSILON, steps=steps, step_size=STEP)
+    found = attack_images(network, images, labels, attack, starts=starts)
+    peer = FromStart(abs_stepsize=STEP, steps=steps, random_start=True)
+    theirs = _theirs(peer, network, images, labels)
+    # An ulp of 1 from each clipping, as above; the start is another sum that is rounded.
+    torch.testing.assert_close(found, theirs, rtol=0, atol=2**-22)
+    unmoved = attack_images(network, images, labels, attack, starts=torch.zeros_like(images))
+    assert not torch.allclose(found, unmoved, rtol=0, atol=STEP / 2)

@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import Tensor
@@ -5,6 +7,7 @@ from torch import Tensor
 from smartsim.errors import ConfigurationError
 from smartsim.models import make_condition
 from smartsim.train.attacks import Pgd, attack_images, fgsm, official_step_size, undisturbed
+from smartsim.train.measure import attack_in_batches
 from tests.unit.train.helpers import tiny_data, tiny_model
 
 
@@ -57,32 +60,46 @@ def test_gradients_of_several_draws_are_averaged() -> None:
     assert found.item() == pytest.approx(0.4)
 
 
-def test_an_attack_leaves_modes_gradients_and_buffers_alone() -> None:
+@pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_attack_leaves_modes_gradients_and_buffers_alone_also_after_an_error(
+    folded: bool, fails: bool
+) -> None:
     model = tiny_model("smart").train()
     model.get_submodule("layer1.0.bn1").eval()  # one module in another mode than the rest
     modes = [module.training for module in model.modules()]
+    parameters = list(model.parameters())
+    for parameter in parameters[::2]:  # what a training has gathered so far
+        parameter.grad = torch.ones_like(parameter)
+    gradients = [parameter.grad for parameter in parameters]
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    images = tiny_data().test_images[:6].double() / 255
-    labels = tiny_data().test_labels[:6]
-    with undisturbed(model):
-        attack_images(lambda x: model(x, make_condition(1.0)), images, labels, Pgd(steps=2))
+    # The third image has no class of the model's: the second batch, or the second step, fails.
+    images, labels = tiny_data().test_images[:4], tiny_data().test_labels[:4]
+    victims, condition, attack = images.clone(), make_condition(1.0), Pgd(steps=2)
+    if fails:
+        labels[2] = 9
+    passes = []
+
+    def predict(x: Tensor) -> Tensor:
+        passes.append(len(x))
+        logits: Tensor = model(x, condition)
+        if fails and len(passes) == 2:
+            raise IndexError("Target 9 is out of bounds")
+        return logits
+
+    with pytest.raises(IndexError, match="Target 9") if fails else nullcontext():
+        if folded:
+            start = torch.Generator().manual_seed(0)
+            attack_in_batches(model, victims, labels, condition, attack, start, batch_size=2)
+        else:
+            with undisturbed(model):
+                attack_images(predict, victims.double() / 255, labels.clamp(max=3), attack)
     assert [module.training for module in model.modules()] == modes
-    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(one.grad is was for one, was in zip(parameters, gradients, strict=True))
+    assert all(bool((was == 1).all()) for was in gradients if was is not None)
+    assert model.state_dict().keys() == state.keys()
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
-
-
-def test_modes_come_back_also_after_an_error() -> None:
-    model = tiny_model("float").train()
-    images = torch.rand(2, 3, 8, 8, dtype=torch.float64)
-
-    def fail(x: Tensor) -> Tensor:
-        model(x, 1.0)
-        raise KeyError("broken")
-
-    with pytest.raises(KeyError), undisturbed(model):
-        attack_images(fail, images, torch.tensor([0, 1]), Pgd(steps=2))
-    assert all(module.training for module in model.modules())
-    assert all(parameter.grad is None for parameter in model.parameters())
+    assert torch.equal(victims, images)
 
 
 @pytest.mark.parametrize(
