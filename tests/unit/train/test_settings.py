@@ -6,13 +6,8 @@ import torch
 
 from smartsim.errors import ConfigurationError
 from smartsim.train.data import DATASETS
-from smartsim.train.settings import (
-    PRESETS,
-    TRAIN_METHODS,
-    TrainSettings,
-    make_settings,
-    multiplies_bf16,
-)
+from smartsim.train.presets import PRESETS, multiplies_bf16
+from smartsim.train.settings import TRAIN_METHODS, TrainSettings, make_settings
 
 
 @pytest.mark.parametrize("method", TRAIN_METHODS)
