@@ -1,4 +1,4 @@
-"""Named choices of settings: the paper's, and those that a laptop and our experiments can afford."""
+"""Named choices of settings: the paper's, and those that a laptop and experiments can afford."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -31,7 +31,9 @@ from smartsim.train.run import prepare_run
 from smartsim.train.settings import make_settings
 
 REPEATS = 5
-SPEC = DatasetSpec(name="synthetic", classes=10, shape=(3, 32, 32), train_count=2_048, test_count=10)
+SPEC = DatasetSpec(
+    name="synthetic", classes=10, shape=(3, 32, 32), train_count=2_048, test_count=10
+)
 EPSILON, STEPS = 8 / 255, 7
 STEP_SIZE = 10 / 255 / 7
 
