@@ -142,7 +142,8 @@ class RunFolder:
         """Start the folder with the run's settings and what it is made with.
 
         Raises:
-            ConfigurationError: If the folder holds a run already, or cannot be written to.
+            ConfigurationError: If the folder holds a run already.
+            OSError: If it cannot be written to.
         """
         if (self.path / "run.json").exists():
             raise ConfigurationError(
@@ -151,9 +152,10 @@ class RunFolder:
             )
         self.path.mkdir(parents=True, exist_ok=True)
         facts = {"format": _FORMAT, "version": 1, **facts, "settings": settings.to_dict()}
-        write_json_atomically(self.path / "run.json", facts)
         write_text_atomically(self.path / "metrics.csv", ",".join(METRICS) + "\n")
         write_text_atomically(self.path / "epochs.csv", ",".join(EPOCHS) + "\n")
+        # Last, for it is what makes the folder a run's: a kill before leaves none to be resumed.
+        write_json_atomically(self.path / "run.json", facts)
 
     def read(self) -> tuple[TrainSettings, dict[str, Any]]:
         """The run's settings, and all that its folder says of it.

@@ -1,5 +1,8 @@
 """A tiny data set, a tiny network, and runs that take a second."""
 
+import csv
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +10,7 @@ import torch
 
 from smartsim.models import ConditionalModel, build_from_settings
 from smartsim.train.data import Dataset, DatasetSpec, make_synthetic
+from smartsim.train.folder import RunFolder, load_checkpoint
 from smartsim.train.loop import Trained, train
 from smartsim.train.settings import TrainSettings, make_settings
 
@@ -42,3 +46,30 @@ def tiny_model(method: str, **changes: Any) -> ConditionalModel:
 def tiny_run(folder: Path, method: str = "smart", **changes: Any) -> Trained:
     torch.set_num_threads(1)
     return train(tiny_settings(method, **changes), tiny_data(), folder)
+
+
+def stop_after(answers: int) -> Callable[[], bool]:
+    """Says stop after some answers of no."""
+    calls = iter(range(1_000))
+    return lambda: next(calls) >= answers
+
+
+def read_table(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.reader(stream))
+
+
+def assert_same_run(one: Path, two: Path) -> None:
+    """All that two runs left is the same to the bit, except the seconds that they took."""
+    assert read_table(one / "metrics.csv") == read_table(two / "metrics.csv")
+    first, second = (read_table(folder / "epochs.csv") for folder in (one, two))
+    assert first[0][-1] == "seconds"
+    assert [row[:-1] for row in first] == [row[:-1] for row in second]
+    for name in ("last", "best"):
+        paths = [getattr(RunFolder(path=folder), name) for folder in (one, two)]
+        ours, theirs = (load_checkpoint(path) for path in paths)
+        assert replace(ours.place, seconds=0.0) == replace(theirs.place, seconds=0.0)
+        for part in ("model", "momentum", "masks"):
+            mine, yours = getattr(ours, part), getattr(theirs, part)
+            assert mine.keys() == yours.keys()
+            assert all(torch.equal(tensor, yours[key]) for key, tensor in mine.items())
