@@ -1,12 +1,15 @@
 """A tiny data set, a tiny network, and runs that take a second."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
+from torch import Tensor
 
 from smartsim.models import ConditionalModel, build_from_settings
 from smartsim.train.data import Dataset, DatasetSpec, make_synthetic
@@ -73,3 +76,18 @@ def assert_same_run(one: Path, two: Path) -> None:
             mine, yours = getattr(ours, part), getattr(theirs, part)
             assert mine.keys() == yours.keys()
             assert all(torch.equal(tensor, yours[key]) for key, tensor in mine.items())
+
+
+@contextmanager
+def in_float64() -> Iterator[None]:
+    """Models are built and images come in float64, for runs that are to agree to many digits."""
+
+    def scale(images: Tensor) -> Tensor:
+        return images.double() / 255
+
+    torch.set_default_dtype(torch.float64)
+    try:
+        with patch("smartsim.train.augment.scale_images", scale):
+            yield
+    finally:
+        torch.set_default_dtype(torch.float32)
