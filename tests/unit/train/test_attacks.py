@@ -74,7 +74,7 @@ def test_an_attack_leaves_modes_gradients_and_buffers_alone_also_after_an_error(
     gradients = [parameter.grad for parameter in parameters]
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     # The third image has no class of the model's: the second batch, or the second step, fails.
-    images, labels = tiny_data().test_images[:4], tiny_data().test_labels[:4]
+    images, labels = tiny_data().test_images[:4].double() / 255, tiny_data().test_labels[:4]
     victims, condition, attack = images.clone(), make_condition(1.0), Pgd(steps=2)
     if fails:
         labels[2] = 9
@@ -93,7 +93,7 @@ def test_an_attack_leaves_modes_gradients_and_buffers_alone_also_after_an_error(
             attack_in_batches(model, victims, labels, condition, attack, start, batch_size=2)
         else:
             with undisturbed(model):
-                attack_images(predict, victims.double() / 255, labels.clamp(max=3), attack)
+                attack_images(predict, victims, labels.clamp(max=3), attack)
     assert [module.training for module in model.modules()] == modes
     assert all(one.grad is was for one, was in zip(parameters, gradients, strict=True))
     assert all(bool((was == 1).all()) for was in gradients if was is not None)
