@@ -127,11 +127,14 @@ def test_a_process_killed_while_it_makes_its_folder_leaves_no_run_and_starts_ane
 
 
 def test_what_was_written_after_the_last_checkpoint_is_dropped(whole: Path, tmp_path: Path) -> None:
-    # As a kill between the metrics and the checkpoint leaves it: whole rows, then half a row.
+    # As a kill between the metrics and the checkpoint leaves it: whole rows, then of the row of
+    # step 10 the digit 1, which looks like a step to be kept.
     settings, data = tiny_settings("smart"), tiny_data()
     folder = RunFolder(path=tmp_path / "parts")
     step = train(settings, data, folder.path, stop=stop_after(1)).place.step
-    folder.append("metrics.csv", [(step, 0, 0.1, 9.9, 0, 0, 0, 0), (step + 1, 0, 0.1)])
+    assert 1 < step < 10
+    rows = [(one, 0, 0.1, 9.9, 0, 0, 0, 0) for one in range(step, 10)]
+    folder.append("metrics.csv", [*rows, (1,)])
     folder.append("epochs.csv", [(0, 1.0, 1.0, 1.0, 1.0)])
     (folder.path / ".last.safetensors.abc").write_bytes(b"half a checkpoint")
     train(settings, data, folder.path, resume=True)
@@ -143,22 +146,29 @@ def _no_space() -> OSError:
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+SMALL = 10_000
+"""Bytes; a checkpoint has more, and no other file of a run."""
+
+
 class _FullDisk(io.FileIO):
     """Has room for what is small; of a checkpoint it takes half."""
 
     def write(self, data: Any) -> int:
-        if len(data) < 10_000:
+        if len(data) < SMALL:
             return super().write(data)
         super().write(data[: len(data) // 2])
         raise _no_space()
 
 
 def _fill_disk(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    """From now on there is no space for `what`: to sync, to write a checkpoint, or for a row."""
+    """From now on there is no space to sync a checkpoint, to write one, or for a row of a table."""
     if what == "sync":
+        fsync = os.fsync
 
         def fail(descriptor: int) -> None:
-            raise _no_space()
+            if os.fstat(descriptor).st_size > SMALL:
+                raise _no_space()
+            fsync(descriptor)
 
         monkeypatch.setattr(os, "fsync", fail)
     elif what == "checkpoint":
