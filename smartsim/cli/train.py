@@ -272,8 +272,9 @@ def evaluate(run: Path, **options: Any) -> None:
     already is added to, lam by lam.
     """
     from smartsim.report.provenance import collect_provenance
-    from smartsim.train.evaluate import EvaluationSettings, Score
+    from smartsim.train.evaluate import Score
     from smartsim.train.evaluate_run import evaluate_run, parse_epsilon, parse_lams
+    from smartsim.train.plans import EvaluationSettings
 
     aimed = options["autoattack_lam"]
     settings = EvaluationSettings(

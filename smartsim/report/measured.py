@@ -49,6 +49,11 @@ class Measured:
     setting: str
     before: float | None = None
 
+    @property
+    def is_attack(self) -> bool:
+        """Whether somebody tried to change the answer; `clean-known` only fixes the noise."""
+        return not self.attack.startswith("clean")
+
 
 def load_measured(paths: Iterable[str | Path]) -> tuple[Measured, ...]:
     """Read result files.
@@ -134,7 +139,7 @@ def collect_points(rows: Iterable[Measured], attack: str) -> tuple[Point, ...]:
     points = []
     for (method, lam), group in groups.items():
         clean = [row for row in group if row.attack == "clean"]
-        attacked = [row for row in group if row.attack != "clean" and attack in (WORST, row.attack)]
+        attacked = [row for row in group if row.is_attack and attack in (WORST, row.attack)]
         if clean and attacked:
             least = min(attacked, key=lambda row: row.accuracy)
             points.append(

@@ -88,7 +88,8 @@ def _groups(
         if one.lam != lam:
             continue
         clean = one.attack == "clean"
-        if not clean and protocol == "paper" and one.attack != _PAPER_ATTACK:
+        counts = one.attack == _PAPER_ATTACK if protocol == "paper" else one.is_attack
+        if not clean and not counts:
             continue
         cells = groups.setdefault(("CA" if clean else "RA", one.setting), {})
         if one.method not in cells or one.accuracy < cells[one.method].accuracy:

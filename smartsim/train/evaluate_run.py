@@ -13,8 +13,9 @@ from smartsim.files import read_json, write_json_atomically
 from smartsim.models import METHODS, ConditionalModel
 from smartsim.models.layers import Conv2d, Linear
 from smartsim.train.data import Dataset, load_dataset
-from smartsim.train.evaluate import ATTACKS, EvaluationSettings, Score, evaluate_lam
+from smartsim.train.evaluate import Score, evaluate_lam
 from smartsim.train.folder import RunFolder, load_checkpoint
+from smartsim.train.plans import ATTACKS, EvaluationSettings
 from smartsim.train.run import load_trained_model
 from smartsim.train.settings import TrainSettings
 

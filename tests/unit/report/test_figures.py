@@ -59,6 +59,12 @@ def test_table1_keeps_published_and_measured_numbers_apart(tmp_path: Path) -> No
     ]
 
 
+def test_fixing_the_noise_is_no_attack(tmp_path: Path) -> None:
+    rows = [(1.0, "clean", 80.0), (1.0, "clean-known", 30.0), (1.0, "pgd7", 50.0)]
+    points = collect_points(load_measured([_results(tmp_path / "a.json", "SMART", rows)]), "worst")
+    assert [(point.clean, point.robust) for point in points] == [(80.0, 50.0)]
+
+
 def test_each_attack_stands_beside_what_the_ones_before_left(tmp_path: Path) -> None:
     row = {"lam": 1.0, "images": 50, "standard_error": 2.0}
     rows = [

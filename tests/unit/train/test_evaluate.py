@@ -18,10 +18,11 @@ from smartsim.train import evaluate
 from smartsim.train import evaluate_run as evaluate_run_module
 from smartsim.train.attacks import Pgd
 from smartsim.train.autoattack import run_autoattack
-from smartsim.train.evaluate import ATTACKS, EvaluationSettings, Score, evaluate_lam
+from smartsim.train.evaluate import Score, evaluate_lam
 from smartsim.train.evaluate_run import evaluate_run, name_model, parse_epsilon, parse_lams
 from smartsim.train.folder import RunFolder, load_checkpoint, save_checkpoint
 from smartsim.train.measure import attack_in_batches, measure_correct
+from smartsim.train.plans import ATTACKS, EvaluationSettings
 from smartsim.train.run import load_trained_model
 from smartsim.train.settings import make_settings
 from tests.unit.train.helpers import tiny_data, tiny_run, tiny_settings
@@ -239,6 +240,14 @@ def _left(
     draws = 10
     correct = measure_correct(model, found, labels, make_condition(lam), batch_size=40, draws=draws)
     return 100 * float(correct.float().mean())
+
+
+def test_a_known_draw_has_a_clean_accuracy_of_its_own(run: Path) -> None:
+    model, _ = load_trained_model(run)
+    scores = _evaluate(model, 1.0, _settings("clean", "clean-known", "pgd7-known", epsilon=0.0))
+    assert scores["clean-known"].draws == 1
+    # Without a radius, an attack on that draw leaves what it does without any.
+    assert scores["clean-known"].accuracy == scores["pgd7-known"].accuracy
 
 
 def test_autoattack_runs_on_the_survivors_and_leaves_the_model_alone(run: Path) -> None:
