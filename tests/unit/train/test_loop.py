@@ -6,6 +6,7 @@ import torch
 
 from smartsim.errors import ConfigurationError, FileFormatError, SmartsimError, TrainingError
 from smartsim.models import make_condition
+from smartsim.train import loop
 from smartsim.train.data import Dataset
 from smartsim.train.distributed import Processes
 from smartsim.train.folder import Place, RunFolder, load_checkpoint
@@ -145,6 +146,31 @@ def test_each_step_draws_noise_of_its_own(tmp_path: Path) -> None:
         assert run.noise is not None
         seeds.add(run.noise.initial_seed())
     assert len(seeds) == 3
+
+
+def test_validation_draws_noise_of_its_epoch_whatever_was_drawn_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A run that is resumed just before it has drawn nothing yet.
+    run = prepare_run(
+        tiny_settings("float"), tiny_data(), RunFolder(path=tmp_path), "cpu", Processes()
+    )
+    assert run.noise is not None
+    first_draws = []
+
+    def note(*given: Any, **named: Any) -> torch.Tensor:
+        assert run.noise is not None
+        first_draws.append(torch.randn((), generator=run.noise).item())
+        return torch.ones(1, 24, dtype=torch.bool)
+
+    monkeypatch.setattr(loop, "measure_correct", note)
+    for epoch, seed in ((1, 7), (1, 8), (2, 8)):
+        run.place = Place(epoch=epoch)
+        run.noise.manual_seed(seed)
+        loop._validate(run)
+    clean, robust = first_draws[::2], first_draws[1::2]
+    for draws in (clean, robust):
+        assert draws[0] == draws[1] != draws[2]
 
 
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
