@@ -91,12 +91,13 @@ def test_two_processes_stopped_and_resumed_train_what_one_does(
     ):
         assert ours.keys() == theirs.keys()
         for name, tensor in ours.items():
-            # The same sums in another order: float64 rounds at 1e-16, and six steps amplify.
-            torch.testing.assert_close(theirs[name], tensor, rtol=1e-9, atol=1e-11)
+            # The same sums in another order: float64 rounds at 1e-16, and six steps make at most
+            # 4e-14 of it (seen), but where terms cancel.
+            torch.testing.assert_close(theirs[name], tensor, rtol=1e-11, atol=1e-13)
     one, other = (read_table(path / "metrics.csv")[1:] for path in (tmp_path, two / method))
     assert [row[4:] for row in one] == [row[4:] for row in other]  # images, and how many correct
     losses = [[float(row[3]) for row in rows] for rows in (one, other)]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-9)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-11)
 
 
 def test_torchrun_trains_one_model_with_two_processes_from_the_command_line(tmp_path: Path) -> None:
