@@ -179,11 +179,19 @@ class RunFolder:
             leftover.unlink(missing_ok=True)
 
     def append(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Add rows to `metrics.csv` or `epochs.csv`."""
+        """Add rows to `metrics.csv` or `epochs.csv`.
+
+        Raises:
+            OSError: If that fails; it names the file.
+        """
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
-        with (self.path / name).open("a", encoding="utf-8") as stream:
-            stream.write(text.getvalue())
+        path = self.path / name
+        try:
+            with path.open("a", encoding="utf-8") as stream:
+                stream.write(text.getvalue())
+        except OSError as error:  # that of a write names no file
+            raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _keep_rows(path: Path, column: str, below: int) -> None:

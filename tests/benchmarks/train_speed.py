@@ -25,10 +25,10 @@ from smartsim.models import ConditionalModel, build_from_settings
 from smartsim.train.data import DatasetSpec, make_synthetic
 from smartsim.train.distributed import Processes
 from smartsim.train.folder import RunFolder
-from smartsim.train.loop import take_step
 from smartsim.train.methods import draw_lams
 from smartsim.train.run import prepare_run
 from smartsim.train.settings import make_settings
+from smartsim.train.step import take_step
 
 REPEATS = 5
 SPEC = DatasetSpec(

@@ -1,3 +1,5 @@
+import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -6,13 +8,14 @@ import torch
 
 from smartsim.errors import ConfigurationError, FileFormatError, SmartsimError, TrainingError
 from smartsim.models import make_condition
-from smartsim.train import loop
+from smartsim.train import loop, step
 from smartsim.train.data import Dataset
 from smartsim.train.distributed import Processes
 from smartsim.train.folder import Place, RunFolder, load_checkpoint
-from smartsim.train.loop import take_step, train
+from smartsim.train.loop import train
 from smartsim.train.optimise import learning_rate, make_optimizer
 from smartsim.train.run import load_trained_model, prepare_run
+from smartsim.train.step import take_step, validate
 from tests.unit.train.helpers import (
     assert_same_run,
     read_table,
@@ -22,6 +25,7 @@ from tests.unit.train.helpers import (
     tiny_run,
     tiny_settings,
 )
+
 
 METHODS = ["pgdat", "oat", "float", "smart", "sparse"]
 
@@ -127,6 +131,11 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
     with pytest.raises(TrainingError, match=r"at step \d+ \(epoch 0\); no checkpoint"):
         train(settings, tiny_data(), tmp_path / "wild")
     assert not RunFolder(path=tmp_path / "wild").last.exists()
+    # The table says how the loss went, and ends with what was wrong.
+    header, *rows = read_table(tmp_path / "wild" / "metrics.csv")
+    losses = [float(row[header.index("loss")]) for row in rows]
+    assert all(math.isfinite(loss) for loss in losses[:-1])
+    assert not math.isfinite(losses[-1])
     # A run that goes wild later keeps the checkpoint from before.
     last = RunFolder(path=tmp_path / "late").last
     train(tiny_settings("pgdat"), tiny_data(), tmp_path / "late", stop=stop_after(1))
@@ -136,12 +145,29 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
     assert last.read_bytes() == kept
 
 
+@pytest.mark.parametrize(("seconds", "looks"), [(0.01, [1, 8]), (3.0, [1, 2, 3, 4, 5, 6, 7, 8])])
+def test_slow_steps_are_looked_at_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, looks: list[int]
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr("smartsim.train.loop.time.monotonic", lambda: seconds * next(clock))
+    monkeypatch.setattr(loop, "FLUSH_EVERY", 100)
+    seen: list[int] = []
+    train(
+        tiny_settings("pgdat", epochs=1, batch_size=9, validation_images=24),
+        tiny_data(),
+        tmp_path,
+        progress=lambda state: seen.append(state.step),
+    )
+    assert seen == looks
+
+
 def test_each_step_draws_noise_of_its_own(tmp_path: Path) -> None:
     settings = tiny_settings("float")
     run = prepare_run(settings, tiny_data(), RunFolder(path=tmp_path), "cpu", Processes())
     seeds = set()
-    for step in range(3):
-        run.place = Place(step=step)
+    for number in range(3):
+        run.place = Place(step=number)
         take_step(run, torch.arange(settings.batch_size))
         assert run.noise is not None
         seeds.add(run.noise.initial_seed())
@@ -163,11 +189,11 @@ def test_validation_draws_noise_of_its_epoch_whatever_was_drawn_before(
         first_draws.append(torch.randn((), generator=run.noise).item())
         return torch.ones(1, 24, dtype=torch.bool)
 
-    monkeypatch.setattr(loop, "measure_correct", note)
+    monkeypatch.setattr(step, "measure_correct", note)
     for epoch, seed in ((1, 7), (1, 8), (2, 8)):
         run.place = Place(epoch=epoch)
         run.noise.manual_seed(seed)
-        loop._validate(run)
+        validate(run)
     clean, robust = first_draws[::2], first_draws[1::2]
     for draws in (clean, robust):
         assert draws[0] == draws[1] != draws[2]

@@ -83,7 +83,7 @@ def test_the_best_checkpoint_has_the_weights_that_were_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([60.0, 50.0])
-    monkeypatch.setattr(loop, "_validate", lambda run: (next(scores), 0.0))
+    monkeypatch.setattr(loop, "validate", lambda run: (next(scores), 0.0))
     tiny_run(tmp_path, "sparse", epochs=2, sparse_density=0.3)
     checkpoint = load_checkpoint(RunFolder(path=tmp_path).best)
     assert checkpoint.place.epoch == 1
