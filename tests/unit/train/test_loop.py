@@ -26,7 +26,6 @@ from tests.unit.train.helpers import (
     tiny_settings,
 )
 
-
 METHODS = ["pgdat", "oat", "float", "smart", "sparse"]
 
 
