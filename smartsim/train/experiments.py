@@ -25,6 +25,7 @@ from smartsim.train.settings import TrainSettings, make_settings
 __all__ = ["EXPERIMENTS", "Experiment", "Task", "next_tasks", "run_tasks"]
 
 _CHEAP = "clean,fgsm,pgd7"
+_NOISE = f"{_CHEAP},pgd50,eot,pgd7-known,pgd50-known"
 ATTACKS = "clean,fgsm,pgd7,pgd50,eot,pgd7-known,pgd50-known,autoattack,autoattack-rand"
 
 
@@ -81,14 +82,14 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             method="float",
             changes={"norm": "single"},
             question=_ABLATION,
-            attacks=f"{_CHEAP},pgd50,eot,pgd7-known,pgd50-known",
+            attacks=_NOISE,
         ),
         Experiment(
             name="float-no-noise",
             method="float",
             changes={"alpha": "0"},
             question=_ABLATION,
-            attacks=f"{_CHEAP},pgd50",
+            attacks=_NOISE,
         ),
         *(
             Experiment(
