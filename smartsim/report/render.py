@@ -30,7 +30,7 @@ __all__ = [
 FORMATS = ("md", "tex", "csv", "json")
 _KINDS = {"published": "paper", "derived": "ours", "measured": "measured"}
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_LABEL_WIDTH, _PAID_WIDTH, _KIND_WIDTH = 29, 13, 8
+_LABEL_WIDTH, _PAID_WIDTH, _KIND_WIDTH = 29, 13, 9
 
 
 def to_frame(counts: Counts) -> pd.DataFrame:

@@ -231,7 +231,9 @@ def test_table2_shows_measured_accuracies(folder: Path) -> None:
     (folder / "accuracies.json").write_text(json.dumps(data))
     text = expect(run(*SMALL, "--results", "accuracies.json"))
     (line,) = (line for line in text.splitlines() if "measured" in line)
-    assert line.split() == ["CA,", "%", "measured", "81.25"]
+    assert line.split() == ["CA,", "%", "measured", "a", "81.25"]
+    # sqrt(0.8125 * 0.1875 / 16) = 9.8 %
+    assert "a  Measured on toy: SMART 81.2 ± 9.8 (clean, n = 16)." in text
 
 
 def test_table2_at_any_lam() -> None:
