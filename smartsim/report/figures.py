@@ -113,7 +113,7 @@ def draw_utilities(utilities: Mapping[str, Mapping[str, float]], setting: str = 
         ax.set_ylim(0, 1.02)
         ax.set_ylabel("parameter utility (nonzeros / weights)")
         ax.set_title(setting, fontsize=8, fontweight="normal")
-        ax.legend()
+        figure.legend(*ax.get_legend_handles_labels(), loc="outside right center")
     return figure
 
 
