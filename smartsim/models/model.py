@@ -1,5 +1,6 @@
 """What every built model can do: take lam, redraw its noise, and export one of its paths."""
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import torch
@@ -14,7 +15,7 @@ from smartsim.models.settings import ModelSettings
 __all__ = ["ConditionalModel"]
 
 
-class ConditionalModel(nn.Module):
+class ConditionalModel(nn.Module, ABC):
     """A classifier of images, called as `model(x, lam)`.
 
     lam moves it from clean (0) to adversarial (1). Made by `build_model`.
@@ -63,9 +64,9 @@ class ConditionalModel(nn.Module):
         logits = self.run_path(x[condition.order], self.encode(condition))
         return logits[condition.order.argsort()]
 
+    @abstractmethod
     def run_path(self, x: Tensor, condition: Condition) -> Tensor:
         """Images (n, in_channels, h, w), in the condition's order, to logits (n, classes)."""
-        raise NotImplementedError
 
     def encode(self, condition: Condition) -> Condition:
         """The condition with what this model's layers need to know of it."""

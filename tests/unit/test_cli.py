@@ -1,6 +1,7 @@
 """The command line: what the verbs write and print, and one sentence for every bad input."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -415,10 +416,20 @@ def test_table2_answers_bad_input_with_one_sentence(
     assert (folder / "file").read_text() == "precious"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_to_is_named(folder: Path, graph_file: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_named(
+    folder: Path, graph_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, dir: Path, **__: object) -> None:  # root may write to any real folder
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), f"{dir}/.temporary")
+
+    monkeypatch.setattr("smartsim.files.tempfile.mkstemp", refuse)
     (folder / "locked").mkdir(mode=0o500)
-    fails(run("count", graph_file, "-o", "locked/counts.json"), "Permission denied")
+    # The sentence names the file that was asked for, not the temporary one.
+    fails(
+        run("count", graph_file, "-o", "locked/counts.json"),
+        "locked/counts.json: Permission denied",
+    )
+    assert list((folder / "locked").iterdir()) == []
 
 
 def test_an_unknown_verb_suggests_a_near_one() -> None:
