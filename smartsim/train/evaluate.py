@@ -15,7 +15,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -24,11 +24,10 @@ from torch import Tensor
 from smartsim.errors import ConfigurationError
 from smartsim.models import ConditionalModel, freeze_noise, make_condition
 from smartsim.models.layers import NoisyWeight
-from smartsim.train.attacks import Pgd
 from smartsim.train.autoattack import run_autoattack
 from smartsim.train.measure import as_floats, attack_in_batches, measure_correct
 from smartsim.train.plans import ATTACKS, AttackPlan, EvaluationSettings
-from smartsim.train.randomness import make_generator, make_seed
+from smartsim.train.randomness import Stream, make_generator, make_seed
 
 __all__ = ["Score", "evaluate_lam"]
 
@@ -112,9 +111,8 @@ def evaluate_lam(
             if plan.autoattack and not noisy and any(ATTACKS[s.attack].autoattack for s in scores):
                 places = places[:0]
             target = model if live or not noisy else _freeze(model, settings.seed)
-            before, correct = _run_plan(
-                target, images, labels, places, lam, plan, settings, chain, live
-            )
+            attempt = _Attempt(model=target, lam=lam, plan=plan, settings=settings, live=live)
+            before, correct = _extend(chain, attempt, images, labels, places)
             shares = correct.double().mean(0)
             score = Score(
                 lam=lam,
@@ -134,34 +132,17 @@ def evaluate_lam(
     return tuple(scores)
 
 
-def _run_plan(
-    model: ConditionalModel,
-    images: Tensor,
-    labels: Tensor,
-    places: Tensor,
-    lam: float,
-    plan: AttackPlan,
-    settings: EvaluationSettings,
-    chain: "_Chain",
-    live: bool,
+def _extend(
+    chain: "_Chain", attempt: "_Attempt", images: Tensor, labels: Tensor, places: Tensor
 ) -> tuple[Tensor | None, Tensor]:
     """Attack the images at `places`: what stood before a strong attack, and what stands after."""
-    everywhere = labels[: settings.count(plan)]
-    before = None
-    if plan.strong:
-        before = chain.measure(model, everywhere, lam, plan, settings, live)
-    found = _attack(model, images[places], labels[places], lam, plan, settings, live)
-    correct = measure_correct(
-        model,
-        found,
-        labels[places],
-        make_condition(lam),
-        batch_size=settings.batch_size,
-        draws=settings.draws if live else 1,
-    )
+    strong, count = attempt.plan.strong, attempt.settings.count(attempt.plan)
+    before = attempt.measure_anew(chain.found[:count], labels[:count]) if strong else None
+    found = attempt.attack(images[places], labels[places])
+    correct = attempt.measure(found, labels[places])
     chain.add(places, found, correct.float().mean(0))
-    if plan.strong:
-        correct = chain.measure(model, everywhere, lam, plan, settings, live)
+    if strong:
+        correct = attempt.measure_anew(chain.found[:count], labels[:count])
     return before, correct
 
 
@@ -189,78 +170,93 @@ class _Chain:
         self.found[places[worse]] = found[worse]
         self.shares[places[worse]] = shares[worse]
 
-    def measure(
-        self,
-        model: ConditionalModel,
-        labels: Tensor,
-        lam: float,
-        plan: AttackPlan,
-        settings: EvaluationSettings,
-        live: bool,
-    ) -> Tensor:
-        """Whether the worst images are classified correctly, with new draws: (draws, n)."""
-        if live:
-            _seed_noise(model, make_seed(settings.seed, "evaluate", *_place(plan, lam)))
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Attempt:
+    """One attack on one model at one lam.
+
+    Attributes:
+        model: The model, its noise frozen where the attacker knows it.
+        lam: The condition.
+        plan: The attack.
+        settings: Of the evaluation.
+        live: Whether the model draws noise at each forward pass.
+    """
+
+    model: ConditionalModel
+    lam: float
+    plan: AttackPlan
+    settings: EvaluationSettings
+    live: bool
+
+    def measure(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Whether images are classified correctly, in each forward pass: (draws, n)."""
         return measure_correct(
-            model,
-            self.found[: len(labels)],
+            self.model,
+            images,
             labels,
-            make_condition(lam),
-            batch_size=settings.batch_size,
-            draws=settings.draws if live else 1,
+            make_condition(self.lam),
+            batch_size=self.settings.batch_size,
+            draws=self.settings.draws if self.live else 1,
         )
 
+    def measure_anew(self, images: Tensor, labels: Tensor) -> Tensor:
+        """The same with draws of noise of its own, each time the same ones."""
+        self._seed_noise("evaluate")
+        return self.measure(images, labels)
 
-def _attack(
-    model: ConditionalModel,
-    images: Tensor,
-    labels: Tensor,
-    lam: float,
-    plan: AttackPlan,
-    settings: EvaluationSettings,
-    live: bool,
-) -> Tensor:
-    """What an attack makes of images: floats (n, c, h, w)."""
-    found = as_floats(images)
-    if live:
-        _seed_noise(model, make_seed(settings.seed, "noise", *_place(plan, lam)))
-    if not len(images):
+    def attack(self, images: Tensor, labels: Tensor) -> Tensor:
+        """What the attack makes of images: floats (n, c, h, w)."""
+        self._seed_noise("noise")
+        found, settings = as_floats(images), self.settings
+        if not len(images):
+            return found
+        condition = make_condition(self.lam)
+        if self.plan.pgd is not None:
+            attack = self.plan.pgd(settings.epsilon)
+            if not self.live and attack.draws > 1:
+                # Without live noise all draws are the same.
+                attack = replace(attack, draws=1)
+            device = images.device
+            generator = make_generator(settings.seed, "attack", *self._place, device=device)
+            return attack_in_batches(
+                self.model,
+                images,
+                labels,
+                condition,
+                attack,
+                generator,
+                batch_size=settings.batch_size,
+            )
+        if self.plan.autoattack:
+            return run_autoattack(
+                self.model,
+                found,
+                labels,
+                condition,
+                version=self.plan.autoattack if self.live else "standard",
+                epsilon=settings.epsilon,
+                batch_size=settings.batch_size,
+                seed=settings.seed,
+            )
         return found
-    condition = make_condition(lam)
-    if plan.pgd is not None:
-        attack = plan.pgd(settings.epsilon)
-        if not live and attack.draws > 1:
-            # Without live noise all draws are the same.
-            attack = Pgd(epsilon=attack.epsilon, steps=attack.steps, step_size=attack.step_size)
-        generator = make_generator(
-            settings.seed, "attack", *_place(plan, lam), device=images.device
-        )
-        return attack_in_batches(
-            model, images, labels, condition, attack, generator, batch_size=settings.batch_size
-        )
-    if plan.autoattack:
-        return run_autoattack(
-            model,
-            found,
-            labels,
-            condition,
-            version=plan.autoattack if live else "standard",
-            epsilon=settings.epsilon,
-            batch_size=settings.batch_size,
-            seed=settings.seed,
-        )
-    return found
+
+    @property
+    def _place(self) -> tuple[int, int]:
+        """Where in all evaluations this is, for seeds."""
+        return tuple(ATTACKS).index(self.plan.name), round(self.lam * 1_000_000)
+
+    def _seed_noise(self, stream: Stream) -> None:
+        if self.live:
+            generator = torch.Generator(self.model.linear.weight.device)
+            generator.manual_seed(make_seed(self.settings.seed, stream, *self._place))
+            self.model.draw_fresh_noise_from(generator)
 
 
 def _freeze(model: ConditionalModel, seed: int) -> ConditionalModel:
     """A copy with one draw of noise, the same for every attack that knows it."""
     device = model.linear.weight.device
     return freeze_noise(model, make_generator(seed, "noise", device=device))
-
-
-def _seed_noise(model: ConditionalModel, seed: int) -> None:
-    generator = torch.Generator(model.linear.weight.device).manual_seed(seed)
-    model.draw_fresh_noise_from(generator)
 
 
 @contextmanager
@@ -273,10 +269,6 @@ def _noise_kept(model: ConditionalModel) -> Iterator[None]:
     finally:
         for layer, source in zip(layers, sources, strict=True):
             layer.noise_generator = source
-
-
-def _place(plan: AttackPlan, lam: float) -> tuple[int, int]:
-    return tuple(ATTACKS).index(plan.name), round(lam * 1_000_000)
 
 
 def _standard_error(shares: Tensor) -> float:
