@@ -8,7 +8,6 @@ the time from counts to the finished figure. Goals: a million prices a second; t
 import os
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -20,20 +19,11 @@ from smartsim.models import build_named_model
 from smartsim.report.energy_data import build_energy_vs_bits
 from smartsim.report.energy_report import DEFAULT_TABLES, write_energy_report
 from smartsim.trace import trace_model
+from tests.benchmarks.timing import best_seconds
 
 LABELS = {"PGD-AT": "pgdat", "OAT": "oat", "FLOAT": "float", "SMART": "smart"}
 WIDTHS = range(2, 33)
 REPEATS = 7
-
-
-def best_seconds(run: Callable[[], object]) -> float:
-    """The fastest of a few runs."""
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def count_methods() -> dict[str, dict[float, Counts]]:
@@ -59,7 +49,7 @@ def main() -> None:
     grid = price_counts(flat, tables, formats)
     layers = sum(len(c.layers) for c in flat.values())
     prices = layers * len(formats) * len(tables)
-    seconds = best_seconds(lambda: price_counts(flat, tables, formats))
+    seconds = best_seconds(lambda: price_counts(flat, tables, formats), REPEATS)
     print(
         f"one call: {layers} layers of {len(grid.models)} models x {len(formats)} formats x "
         f"{len(tables)} tables = {prices:,} prices in {1e3 * seconds:.1f} ms: "
@@ -67,7 +57,7 @@ def main() -> None:
     )
 
     one = flat["OAT@1"]
-    slow = best_seconds(lambda: estimate_energy(one, tables[0], "int32"))
+    slow = best_seconds(lambda: estimate_energy(one, tables[0], "int32"), REPEATS)
     print(
         f"one estimate of {len(one.layers)} layers, every item a record: {1e3 * slow:.2f} ms, "
         f"{len(one.layers) / slow / 1e6:.3f} million prices a second"
@@ -80,7 +70,7 @@ def main() -> None:
             data = build_energy_vs_bits(methods, shown, setting="ResNet-34")
             write_energy_report(data, (), Path(folder), ("svg", "csv"))
 
-        print(f"counts to figure (SVG) and its CSV: {best_seconds(draw):.2f} s (goal 2)")
+        print(f"counts to figure (SVG) and its CSV: {best_seconds(draw, REPEATS):.2f} s (goal 2)")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -32,22 +32,13 @@ from smartsim.simulate.sweeps import plan_sweep, run_sweep
 from smartsim.simulate.systolic import DATAFLOWS, run_dense_array
 from smartsim.simulate.tabulate import tabulate_network
 from smartsim.trace import trace_model
+from tests.benchmarks.timing import best_seconds
 
 ROWS = Path(__file__).parents[1] / "golden" / "data" / "scalesim_resnet34.csv"
 SCALESIM_SECONDS_A_ROW = (1.0, 7.0)  # as measured when the file was made
 TABLE = "horowitz2014_45nm+shiftaddnet2020_asic_45nm+han2015_45nm"
 REPEATS = 5
 POINTS = 20_000
-
-
-def best_seconds(run: Callable[[], object]) -> float:
-    """The fastest of a few runs."""
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def time_scalesim() -> None:
@@ -67,7 +58,7 @@ def time_scalesim() -> None:
             predict_scalesim(pixels, window, filters, side, side, dataflow)
             run_dense_array(pixels, window, filters, side, side, dataflow=dataflow)
 
-    seconds = best_seconds(run)
+    seconds = best_seconds(run, REPEATS)
     slow, slower = (len(rows) * each / seconds for each in SCALESIM_SECONDS_A_ROW)
     print(f"SCALE-Sim set: {len(rows)} rows in {1e3 * seconds:.2f} ms, in both conventions")
     print(f"  scalesim needs 1-7 s a row: {slow:,.0f} to {slower:,.0f} times as long")
@@ -86,7 +77,7 @@ def time_evaluations(graph: Graph) -> None:
             buffer_bits=8192 * 2 ** rng.integers(5, 12, POINTS),
             bits=rng.integers(2, 17, POINTS),
         )
-        seconds = best_seconds(lambda d=designs: evaluate_designs(network, d, base, prices))  # type: ignore[misc]
+        seconds = best_seconds(partial(evaluate_designs, network, designs, base, prices), REPEATS)
         rate = POINTS * network.rows / seconds
         print(f"one core, {dataflow}: {rate / 1e6:.2f} M (step, design) evaluations a second")
 
@@ -124,7 +115,7 @@ def time_networks(graphs: dict[str, Graph]) -> None:
     for name, graph in graphs.items():
         for accelerator in ("edge_npu", "edge_npu_skipping"):
             machine = load_accelerator(accelerator)
-            seconds = best_seconds(lambda g=graph, m=machine: simulate_network(g, m, table=table))  # type: ignore[misc]
+            seconds = best_seconds(partial(simulate_network, graph, machine, table=table), REPEATS)
             print(f"{name} on {accelerator}: {1e3 * seconds:.1f} ms")
 
 

@@ -29,6 +29,7 @@ from smartsim.train.methods import draw_lams
 from smartsim.train.run import prepare_run
 from smartsim.train.settings import make_settings
 from smartsim.train.step import take_step
+from tests.benchmarks.timing import best_seconds
 
 REPEATS = 5
 SPEC = DatasetSpec(
@@ -64,22 +65,20 @@ def plain_step(method: str, model: ConditionalModel, x: Tensor, y: Tensor) -> Te
     return (losses.sum() + (lams[clean:] * attacked).sum()) / len(x)
 
 
-def best_seconds(run: Callable[[], object], device: str) -> float:
-    """The fastest of a few runs after a first one; CPU time where others may use the machine."""
+def clock_of(device: str) -> Callable[[], float]:
+    """CPU time where others may use the machine; a GPU's when it has done all that it was given."""
+
+    def wait_and_look() -> float:
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+    return time.process_time if device == "cpu" else wait_and_look
+
+
+def best_warm_seconds(run: Callable[[], object], device: str) -> float:
+    """The fastest of a few runs after a first one."""
     run()
-    times = []
-    for _ in range(REPEATS):
-        if device == "cpu":
-            start = time.process_time()
-            run()
-            times.append(time.process_time() - start)
-        else:
-            torch.cuda.synchronize()
-            start = time.perf_counter()
-            run()
-            torch.cuda.synchronize()
-            times.append(time.perf_counter() - start)
-    return min(times)
+    return best_seconds(run, REPEATS, clock_of(device))
 
 
 def peak_macs_per_second(precision: str, device: str) -> float:
@@ -87,7 +86,7 @@ def peak_macs_per_second(precision: str, device: str) -> float:
     size = 1_024 if device == "cpu" else 8_192
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    return float(size**3 / best_seconds(lambda: left @ right, device))
+    return float(size**3 / best_warm_seconds(lambda: left @ right, device))
 
 
 def macs_of_step(method: str, model: ConditionalModel, batch: int) -> float:
@@ -121,7 +120,7 @@ def compare(method: str, arch: str, batch: int, precision: str, device: str, pea
     data = make_synthetic(SPEC)
     run = prepare_run(settings, data, RunFolder(path=Path("unused")), device, Processes())
     places = torch.arange(batch, device=device)
-    ours = best_seconds(lambda: take_step(run, places), device)
+    ours = best_warm_seconds(lambda: take_step(run, places), device)
 
     model = build_from_settings(settings.model)
     share = macs_of_step(method, model, batch) / ours / peak
@@ -135,7 +134,7 @@ def compare(method: str, arch: str, batch: int, precision: str, device: str, pea
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    plain = best_seconds(official, device)
+    plain = best_warm_seconds(official, device)
     print(
         f"{method:<6} {arch:<9} {precision}: ours {batch / ours:9.2f} images a second, "
         f"plain {batch / plain:9.2f}, {plain / ours:.2f}x; {share:.0%} of the peak"
