@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from smartsim.train.loop import Progress, Trained
     from smartsim.train.settings import TrainSettings
 
-__all__ = ["data", "evaluate", "train"]
+__all__ = ["choose_device", "data", "evaluate", "train"]
 
 
 @click.group()
@@ -161,7 +161,7 @@ def _train(
     dataset = load_dataset(settings.data)
     facts = {"provenance": dict(collect_provenance(["smartsim", *sys.argv[1:]]))}
     ends_at = None if minutes is None else time.monotonic() + 60 * minutes
-    here = _choose_device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    here = choose_device(device, int(os.environ.get("LOCAL_RANK", "0")))
     with (
         join_processes(here) as processes,
         _interrupts() as interrupted,
@@ -186,7 +186,7 @@ def _train(
     return ended if processes.leads else None
 
 
-def _choose_device(name: str, local_rank: int = 0) -> str:
+def choose_device(name: str, local_rank: int = 0) -> str:
     """The device to use; of several GPUs, each process that torchrun started has its own."""
     import torch
 
@@ -301,7 +301,7 @@ def evaluate(run: Path, **options: Any) -> None:
         lams=None if options["lam"] is None else parse_lams(options["lam"]),
         which=options["checkpoint"],
         label=options["label"],
-        device=_choose_device(options["device"]),
+        device=choose_device(options["device"]),
         output=options["output"],
         facts={"provenance": dict(collect_provenance(["smartsim", *sys.argv[1:]]))},
         tell=tell,

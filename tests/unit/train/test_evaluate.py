@@ -128,10 +128,30 @@ def test_the_worst_of_several_attacks_is_not_the_luckiest_of_their_draws(run: Pa
     clean = _evaluate(model, 1.0, _settings("clean", draws=200, **everything))["clean"]
     assert clean.spread > 3
     names = ("clean", "fgsm", "pgd7", "eot", "pgd50")
-    worst = _evaluate(model, 1.0, _settings(*names, draws=4, **everything))["pgd50"]
+    scores = _evaluate(model, 1.0, _settings(*names, draws=4, **everything))
+    worst = scores["pgd50"]
     # The mean over 4 draws is off by about spread / 2; the least of 5 such shares of each image
     # would be lower by about 20.
     assert abs(worst.accuracy - clean.accuracy) < 3 * clean.spread / 2
+    # Before and after an attack are the same images under the same draws.
+    assert worst.before == worst.accuracy
+    assert scores["eot"].before == scores["eot"].accuracy
+
+
+def test_gradients_are_averaged_only_where_there_is_noise(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = load_trained_model(run)
+    draws = []
+
+    def note(*given: Any, **named: Any) -> Tensor:
+        draws.append(given[4].draws)
+        return attack_in_batches(*given, **named)
+
+    monkeypatch.setattr(evaluate, "attack_in_batches", note)
+    for lam in (0.0, 1.0):
+        _evaluate(model, lam, _settings("eot"))
+    assert draws == [1, 20]
 
 
 def test_an_image_stands_with_the_share_of_draws_that_classify_it_correctly(run: Path) -> None:

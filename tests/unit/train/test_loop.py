@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import math
 from pathlib import Path
@@ -210,6 +211,17 @@ def test_a_checkpoint_of_another_network_is_named(tmp_path: Path) -> None:
     (tmp_path / "one" / "last.safetensors").replace(tmp_path / "two" / "last.safetensors")
     with pytest.raises(FileFormatError, match=r"another network: for bn1\.bias it has shape"):
         load_trained_model(tmp_path / "two", "last")
+
+
+def test_a_run_is_not_resumed_on_other_data(tmp_path: Path) -> None:
+    settings = tiny_settings("pgdat")
+    train(settings, tiny_data(), tmp_path, stop=stop_after(1))
+    last = RunFolder(path=tmp_path).last
+    kept = last.read_bytes()
+    other = dataclasses.replace(tiny_data(), checksum="0" * 64)
+    with pytest.raises(FileFormatError, match="was trained on synthetic with the checksum"):
+        train(settings, other, tmp_path, resume=True)
+    assert last.read_bytes() == kept
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"truncated"])

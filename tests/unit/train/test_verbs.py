@@ -9,9 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from smartsim.cli import cli
+from smartsim.cli.train import choose_device
+from smartsim.errors import ConfigurationError
 from smartsim.train.folder import RunFolder, load_checkpoint
 
 TINY = (
@@ -69,6 +72,22 @@ def test_a_mistake_gets_one_sentence_and_exit_code_2(
     assert result.exit_code == 2
     assert says in result.output
     assert len(result.output.strip().splitlines()) == 1
+
+
+def test_each_process_has_its_own_gpu_and_fp32_means_fp32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert choose_device("cpu") == "cpu"
+    on_cpu = torch.backends.cudnn.allow_tf32
+    assert [choose_device(name, 1) for name in ("auto", "cuda", "cuda:0")] == [
+        "cuda:1", "cuda:1", "cuda:0",
+    ]  # fmt: skip
+    assert (on_cpu, torch.backends.cudnn.allow_tf32) == (True, False)
+    with pytest.raises(ConfigurationError, match="finds 2 CUDA devices here, and cuda:2 is asked"):
+        choose_device("cuda", 2)
 
 
 def test_the_list_of_data_sets_says_what_is_missing(
