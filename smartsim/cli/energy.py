@@ -39,9 +39,9 @@ __all__ = ["energy", "tables"]
 def energy(counts: Path, output: Path | None, **options: Any) -> None:
     """Price COUNTS, a file that `smartsim count` wrote, from a table of published energies."""
     from smartsim.cost import save_energy
-    from smartsim.report.energy_pricing import choose_memory, price_counts_file
-    from smartsim.report.energy_sections import render_sections
-    from smartsim.report.energy_text import render_energy
+    from smartsim.report.energy.pricing import choose_memory, price_counts_file
+    from smartsim.report.energy.sections import render_sections
+    from smartsim.report.energy.text import render_energy
 
     priced = price_counts_file(
         counts,
@@ -67,6 +67,6 @@ def energy(counts: Path, output: Path | None, **options: Any) -> None:
 def tables(name: str | None) -> None:
     """List the energy tables, or show the rows of one: unit, source, locator and basis."""
     from smartsim.cost import load_table
-    from smartsim.report.energy_text import render_table, render_table_list
+    from smartsim.report.energy.text import render_table, render_table_list
 
     click.echo(render_table(load_table(name)) if name else render_table_list(), nl=False)

@@ -58,18 +58,18 @@ def table2(**options: Any) -> None:
     Each cell is published (the paper's), derived (counted from traced models) or measured (your
     own evaluation); the notes below the table say where they differ and why.
     """
-    from smartsim.report.measured import load_measured
-    from smartsim.report.measured_rows import add_measured_rows, check_protocol
-    from smartsim.report.provenance import collect_provenance
+    from smartsim.report.accuracy.results import load_measured
     from smartsim.report.published import load_published
-    from smartsim.report.render import (
+    from smartsim.report.style.provenance import collect_provenance
+    from smartsim.report.table2.measured_rows import add_measured_rows, check_protocol
+    from smartsim.report.table2.render import (
         FORMATS,
         check_formats,
         render_format,
         render_terminal,
         write_table2,
     )
-    from smartsim.report.table2 import build_table2
+    from smartsim.report.table2.table import build_table2
 
     convention = read_convention(options["convention"])
     formats = check_formats([f.strip() for f in options["formats"].split(",") if f.strip()])
@@ -90,7 +90,7 @@ def table2(**options: Any) -> None:
     table = add_measured_rows(table, measured, protocol)
     if options["energy"]:
         from smartsim.cost import load_table
-        from smartsim.report.energy_rows import add_energy_rows
+        from smartsim.report.table2.energy_rows import add_energy_rows
 
         table = add_energy_rows(
             table,
@@ -122,14 +122,14 @@ def table2(**options: Any) -> None:
 def energy_vs_bits(**options: Any) -> None:
     """Plot the energy of an inference against bit width, for INT MACs, FP and shift-adds."""
     from smartsim.cost import load_table
-    from smartsim.report.energy_report import (
+    from smartsim.report.energy.report import (
         DEFAULT_TABLES,
         build_energy_report,
         check_formats,
         write_energy_report,
     )
-    from smartsim.report.energy_sections import render_sections
-    from smartsim.report.provenance import collect_provenance
+    from smartsim.report.energy.sections import render_sections
+    from smartsim.report.style.provenance import collect_provenance
 
     convention = read_convention(options["convention"])
     tables = [load_table(name) for name in options["tables"] or DEFAULT_TABLES]
@@ -162,9 +162,9 @@ def energy_vs_bits(**options: Any) -> None:
 def switch(**options: Any) -> None:
     """Price what moving lam costs on an accelerator: what is reloaded, and what is computed."""
     from smartsim.cost import load_plan
-    from smartsim.report.provenance import collect_provenance
-    from smartsim.report.simulate_switch import build_switch_report
-    from smartsim.report.simulate_switch_view import render_switch, write_switch
+    from smartsim.report.simulate.switch import build_switch_report
+    from smartsim.report.simulate.switch_view import render_switch, write_switch
+    from smartsim.report.style.provenance import collect_provenance
 
     accelerator, table = read_machine(options)
     if table is None:
@@ -194,9 +194,9 @@ def switch(**options: Any) -> None:
 )
 def figures(results: tuple[Path, ...], formats: str, output: Path) -> None:
     """Draw the paper's Figures 2, 4 and 5 and Table 1 from RESULTS of `smartsim evaluate`."""
-    from smartsim.report.energy_report import check_formats
-    from smartsim.report.figures import load_utilities, write_figures
-    from smartsim.report.measured import load_measured
+    from smartsim.report.accuracy.figures import load_utilities, write_figures
+    from smartsim.report.accuracy.results import load_measured
+    from smartsim.report.energy.report import check_formats
 
     kinds = tuple(name.strip() for name in formats.split(",") if name.strip())
     check_formats(kinds)

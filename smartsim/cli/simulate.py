@@ -69,7 +69,7 @@ def simulate(graphs: tuple[Path, ...], output: Path | None, **options: Any) -> N
     One graph: totals, energy by component, and a line a layer with what it waits for. Several, or
     --compare: one line a graph. JSON of the run goes to --output, or to a pipe.
     """
-    from smartsim.report.simulate_text import render_comparison, render_csv, render_run
+    from smartsim.report.simulate.text import render_comparison, render_csv, render_run
     from smartsim.simulate import save_run
 
     runs = _simulate_all(graphs, options)
@@ -136,7 +136,7 @@ def _plan(options: dict[str, Any]) -> Any:
 
 def _draw_roofline(runs: "dict[str, list[Run]]", path: Path) -> None:
     """The last run of each model."""
-    from smartsim.report.simulate_figures import draw_roofline, save_figure
+    from smartsim.report.simulate.figures import draw_roofline, save_figure
 
     save_figure(draw_roofline([(label, of_model[-1]) for label, of_model in runs.items()]), path)
 
@@ -167,11 +167,11 @@ def sweep(graph: Path | None, output: Path | None, **options: Any) -> None:
     Without GRAPH, PGD-AT's ResNet-34. A sweep that was stopped goes on where its folder ends;
     chunks are independent, on this machine or on a cluster.
     """
-    from smartsim.report.simulate_figures import draw_pareto, save_figure
-    from smartsim.report.simulate_text import render_sweep
-    from smartsim.simulate.grids import Grid, parse_sizes, parse_values
-    from smartsim.simulate.sweeps import plan_sweep, run_sweep
-    from smartsim.simulate.tabulate import tabulate_network
+    from smartsim.report.simulate.figures import draw_pareto, save_figure
+    from smartsim.report.simulate.text import render_sweep
+    from smartsim.simulate.explore.grids import Grid, parse_sizes, parse_values
+    from smartsim.simulate.explore.sweeps import plan_sweep, run_sweep
+    from smartsim.simulate.explore.tabulate import tabulate_network
 
     accelerator, table = read_machine(options)
     grid = Grid(
@@ -216,7 +216,7 @@ def _read_graph(path: Path | None) -> "Graph":
 @contextmanager
 def _executor(options: dict[str, Any], chunks: int) -> "Iterator[Executor | None]":
     """Where chunks run; None runs them one after the other in this process."""
-    from smartsim.simulate.executors import open_executor
+    from smartsim.simulate.explore.executors import open_executor
 
     workers = options["workers"] or min(os.cpu_count() or 1, chunks)
     with open_executor(options["executor"], workers, options["cluster"]) as executor:
@@ -236,7 +236,7 @@ def _bar(total: int) -> Any:
 @click.argument("name", required=False)
 def accelerators(name: str | None) -> None:
     """List the accelerators, or show the values of one with their sources."""
-    from smartsim.report.simulate_text import render_accelerator
+    from smartsim.report.simulate.text import render_accelerator
     from smartsim.simulate import list_accelerators, load_accelerator
 
     if name:

@@ -42,7 +42,7 @@ def trace(
     torch.export.save wrote (.pt2).
     """
     from smartsim.graph import save_graph
-    from smartsim.report.layers import render_graph
+    from smartsim.report.layers.text import render_graph
     from smartsim.trace import load_model, parse_condition, parse_input, trace_model
 
     given = [parse_input(text) for text in inputs or (PAPER_INPUT,)]
@@ -67,7 +67,7 @@ def count(
     """Count the actions of GRAPH, a file that `smartsim trace` wrote; - is the standard input."""
     from smartsim.counts import count_actions, save_counts
     from smartsim.graph import load_graph
-    from smartsim.report.layers import render_counts
+    from smartsim.report.layers.text import render_counts
 
     counts = count_actions(load_graph(graph), read_convention(convention), ignore=ignore)
     if output is not None:

@@ -14,7 +14,7 @@ import click
 from smartsim.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from smartsim.train.loop import Progress, Trained
+    from smartsim.train.loop.loop import Progress, Trained
     from smartsim.train.settings import TrainSettings
 
 __all__ = ["choose_device", "data", "evaluate", "train"]
@@ -136,7 +136,7 @@ def train(
 
 
 def _stored_settings(folder: Path, method: str) -> "TrainSettings":
-    from smartsim.train.folder import RunFolder
+    from smartsim.train.loop.folder import RunFolder
 
     settings, _ = RunFolder(path=folder).read()
     if settings.method != method:
@@ -153,10 +153,10 @@ def _train(
     checkpoint_seconds: float,
 ) -> "Trained | None":
     """Run the loop with a bar; None in a process that does not lead."""
-    from smartsim.report.provenance import collect_provenance
+    from smartsim.report.style.provenance import collect_provenance
     from smartsim.train.data import load_dataset
-    from smartsim.train.distributed import join_processes
-    from smartsim.train.loop import train as run_loop
+    from smartsim.train.loop.distributed import join_processes
+    from smartsim.train.loop.loop import train as run_loop
 
     dataset = load_dataset(settings.data)
     facts = {"provenance": dict(collect_provenance(["smartsim", *sys.argv[1:]]))}
@@ -271,10 +271,10 @@ def evaluate(run: Path, **options: Any) -> None:
     autoattack-rand. Strong ones run only on images that still stand. A file that is there
     already is added to, lam by lam.
     """
-    from smartsim.report.provenance import collect_provenance
-    from smartsim.train.evaluate import Score
-    from smartsim.train.evaluate_run import evaluate_run, parse_epsilon, parse_lams
-    from smartsim.train.plans import EvaluationSettings
+    from smartsim.report.style.provenance import collect_provenance
+    from smartsim.train.evaluate.plans import EvaluationSettings
+    from smartsim.train.evaluate.results import evaluate_run, parse_epsilon, parse_lams
+    from smartsim.train.evaluate.score import Score
 
     aimed = options["autoattack_lam"]
     settings = EvaluationSettings(

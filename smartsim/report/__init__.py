@@ -1,0 +1,1 @@
+"""RESULTS -> TABLES, FIGURES, PAGES: one sub-room a report, over one style."""

@@ -1,6 +1,6 @@
 """GRAPH x ACCELERATOR -> RUN: cycles, stalls, traffic, utilization and energy on an array."""
 
-from smartsim.simulate.accelerators import (
+from smartsim.simulate.machine.accelerators import (
     Accelerator,
     Buffer,
     Citation,
@@ -8,11 +8,11 @@ from smartsim.simulate.accelerators import (
     ZeroPolicy,
     parse_zero_policy,
 )
-from smartsim.simulate.check import ConservationError, check_run
-from smartsim.simulate.load import list_accelerators, load_accelerator
-from smartsim.simulate.lowering import Step, lower_graph
-from smartsim.simulate.network import simulate_network
-from smartsim.simulate.runs import Run, StepRun, load_run, save_run
+from smartsim.simulate.machine.load import list_accelerators, load_accelerator
+from smartsim.simulate.network.check import ConservationError, check_run
+from smartsim.simulate.network.lowering import Step, lower_graph
+from smartsim.simulate.network.runs import Run, StepRun, load_run, save_run
+from smartsim.simulate.network.simulate import simulate_network
 
 __all__ = [
     "Accelerator",

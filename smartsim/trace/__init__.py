@@ -1,7 +1,8 @@
 """MODEL -> GRAPH: a torch model, partially evaluated at one value of its condition."""
 
-from smartsim.trace.density import measure_density
-from smartsim.trace.sources import (
+from smartsim.trace.analyse.density import measure_density
+from smartsim.trace.analyse.weights import collect_weights
+from smartsim.trace.sources.names import (
     load_model,
     parse_condition,
     parse_input,
@@ -9,7 +10,6 @@ from smartsim.trace.sources import (
     takes_argument,
 )
 from smartsim.trace.tracer import trace_model
-from smartsim.trace.weights import collect_weights
 
 __all__ = [
     "collect_weights",

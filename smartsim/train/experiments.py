@@ -18,8 +18,8 @@ import click
 
 from smartsim.errors import ConfigurationError, FileFormatError, suggest_name
 from smartsim.files import read_json
-from smartsim.train.evaluate_run import default_lams
-from smartsim.train.folder import RunFolder, load_checkpoint
+from smartsim.train.evaluate.results import default_lams
+from smartsim.train.loop.folder import RunFolder, load_checkpoint
 from smartsim.train.settings import TrainSettings, make_settings
 
 __all__ = ["EXPERIMENTS", "Experiment", "Task", "next_tasks", "run_tasks"]

@@ -16,8 +16,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 from smartsim.cost import estimate_energy, list_tables, load_table, parse_format, price_counts
 from smartsim.counts import Counts, count_actions
 from smartsim.models import build_named_model
-from smartsim.report.energy_data import build_energy_vs_bits
-from smartsim.report.energy_report import DEFAULT_TABLES, write_energy_report
+from smartsim.report.energy.data import build_energy_vs_bits
+from smartsim.report.energy.report import DEFAULT_TABLES, write_energy_report
 from smartsim.trace import trace_model
 from tests.benchmarks.timing import best_seconds
 

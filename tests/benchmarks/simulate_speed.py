@@ -24,13 +24,13 @@ from smartsim.cost import load_table
 from smartsim.graph import Graph
 from smartsim.models import build_named_model
 from smartsim.simulate import load_accelerator, simulate_network
-from smartsim.simulate.designs import Designs, price_designs
-from smartsim.simulate.evaluate import evaluate_designs
-from smartsim.simulate.grids import Grid
-from smartsim.simulate.scalesim import predict_scalesim
-from smartsim.simulate.sweeps import plan_sweep, run_sweep
-from smartsim.simulate.systolic import DATAFLOWS, run_dense_array
-from smartsim.simulate.tabulate import tabulate_network
+from smartsim.simulate.array.scalesim import predict_scalesim
+from smartsim.simulate.array.systolic import DATAFLOWS, run_dense_array
+from smartsim.simulate.explore.designs import Designs, price_designs
+from smartsim.simulate.explore.evaluate import evaluate_designs
+from smartsim.simulate.explore.grids import Grid
+from smartsim.simulate.explore.sweeps import plan_sweep, run_sweep
+from smartsim.simulate.explore.tabulate import tabulate_network
 from smartsim.trace import trace_model
 from tests.benchmarks.timing import best_seconds
 

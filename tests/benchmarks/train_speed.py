@@ -23,12 +23,12 @@ from torch.nn.functional import cross_entropy
 from smartsim import count_actions, trace_model
 from smartsim.models import ConditionalModel, build_from_settings
 from smartsim.train.data import DatasetSpec, make_synthetic
-from smartsim.train.distributed import Processes
-from smartsim.train.folder import RunFolder
-from smartsim.train.methods import draw_lams
-from smartsim.train.run import prepare_run
+from smartsim.train.loop.distributed import Processes
+from smartsim.train.loop.folder import RunFolder
+from smartsim.train.loop.state import prepare_run
+from smartsim.train.loop.step import take_step
+from smartsim.train.methods.steps import draw_lams
 from smartsim.train.settings import make_settings
-from smartsim.train.step import take_step
 from tests.benchmarks.timing import best_seconds
 
 REPEATS = 5

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smartsim.simulate.scalesim import compare_scalesim, predict_scalesim
-from smartsim.simulate.systolic import DATAFLOWS, Dataflow, run_dense_array
+from smartsim.simulate.array.scalesim import compare_scalesim, predict_scalesim
+from smartsim.simulate.array.systolic import DATAFLOWS, Dataflow, run_dense_array
 
 Numbers = NDArray[np.int64]
 Layers = tuple[Numbers, Numbers, Numbers, Numbers, Numbers]

@@ -13,8 +13,8 @@ from smartsim.counts import Counts, count_actions, count_parameters, get_convent
 from smartsim.graph import Graph
 from smartsim.models import build_named_model
 from smartsim.report.published import load_published
-from smartsim.report.render import render_terminal
-from smartsim.report.table2 import MethodTraces, Table2, build_table2
+from smartsim.report.table2.render import render_terminal
+from smartsim.report.table2.table import MethodTraces, Table2, build_table2
 from smartsim.trace import trace_model
 
 PARAMETERS = 21_282_122

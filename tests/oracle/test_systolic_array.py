@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from smartsim.simulate.sparsity import run_skipping_array
-from smartsim.simulate.systolic import ArrayActivity, Dataflow, run_dense_array
+from smartsim.simulate.array.sparsity import run_skipping_array
+from smartsim.simulate.array.systolic import ArrayActivity, Dataflow, run_dense_array
 from tests.oracle.systolic_array import Seen, multiply
 
 FIELDS = (

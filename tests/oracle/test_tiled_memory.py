@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smartsim.simulate.memory import LayerBits, count_fetches, list_schedules
-from smartsim.simulate.systolic import DATAFLOWS, Dataflow
+from smartsim.simulate.array.systolic import DATAFLOWS, Dataflow
+from smartsim.simulate.network.memory import LayerBits, count_fetches, list_schedules
 from tests.oracle.tiled_memory import fetch
 
 SIZE = st.integers(1, 12)

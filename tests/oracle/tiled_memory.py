@@ -1,7 +1,7 @@
 """The slow twin of the schedules: loops over folds that fetch what they touch, word by word.
 
 Matrix products only (each input word belongs to one row); the loops are those of the table in
-`smartsim.simulate.memory`, written out.
+`smartsim.simulate.network.memory`, written out.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Sliding windows as nested loops over single elements: the twin of `smartsim.trace.windows`."""
+"""Sliding windows as nested loops over single elements: twin of `trace.semantics.windows`."""
 
 import itertools
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from smartsim.trace.windows import Window
+from smartsim.trace.semantics.windows import Window
 
 __all__ = ["contract_by_loops", "list_products", "need_by_loops"]
 

@@ -12,12 +12,12 @@ from smartsim.cost import load_table
 from smartsim.errors import ConfigurationError
 from smartsim.graph import Graph
 from smartsim.simulate import Accelerator, ZeroPolicy, lower_graph, simulate_network
-from smartsim.simulate.designs import Designs, build_design, price_designs
-from smartsim.simulate.evaluate import evaluate_designs
-from smartsim.simulate.runs import INFERENCE, Run
-from smartsim.simulate.sparsity import run_skipping_array
-from smartsim.simulate.systolic import DATAFLOWS, ArrayActivity, Dataflow, run_dense_array
-from smartsim.simulate.tabulate import tabulate_network
+from smartsim.simulate.array.sparsity import run_skipping_array
+from smartsim.simulate.array.systolic import DATAFLOWS, ArrayActivity, Dataflow, run_dense_array
+from smartsim.simulate.explore.designs import Designs, build_design, price_designs
+from smartsim.simulate.explore.evaluate import evaluate_designs
+from smartsim.simulate.explore.tabulate import tabulate_network
+from smartsim.simulate.network.runs import INFERENCE, Run
 from tests.unit.simulate.graphs import Builder, machine
 
 TABLE = load_table("horowitz2014_45nm+han2015_45nm")

@@ -38,7 +38,7 @@ def test_every_import_keeps_to_the_rooms() -> None:
     [
         ("counts/rules.py", "import torch"),
         ("graph.py", "import smartsim.counts"),
-        ("trace/tape.py", "import pandas"),
+        ("trace/record/tape.py", "import pandas"),
         ("models/masks.py", "import smartsim.trace"),
     ],
 )

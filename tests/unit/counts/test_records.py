@@ -11,7 +11,7 @@ from torch import nn
 
 from smartsim.counts import ACTIONS, Counts, count_actions, load_counts, save_counts
 from smartsim.errors import ConfigurationError, FileFormatError
-from smartsim.report.render import to_frame
+from smartsim.report.table2.render import to_frame
 from smartsim.trace import trace_model
 
 

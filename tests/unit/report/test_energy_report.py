@@ -14,10 +14,10 @@ from matplotlib.lines import Line2D
 from smartsim.cost import estimate_energy, find_break_even, load_table
 from smartsim.counts import Count, Counts, get_convention
 from smartsim.errors import ConfigurationError
-from smartsim.report.energy_data import COLUMNS, EnergyVsBits, build_energy_vs_bits
-from smartsim.report.energy_figure import draw_energy_vs_bits
-from smartsim.report.energy_report import DEFAULT_TABLES, write_energy_report
-from smartsim.report.energy_sections import (
+from smartsim.report.energy.data import COLUMNS, EnergyVsBits, build_energy_vs_bits
+from smartsim.report.energy.figure import draw_energy_vs_bits
+from smartsim.report.energy.report import DEFAULT_TABLES, write_energy_report
+from smartsim.report.energy.sections import (
     accumulator_section,
     break_even_section,
     energy_section,

@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from smartsim.cli import cli
-from smartsim.report.accuracy_tables import render_attacks, render_table1
-from smartsim.report.figures import load_utilities
-from smartsim.report.measured import collect_points, load_measured
+from smartsim.report.accuracy.figures import load_utilities
+from smartsim.report.accuracy.results import collect_points, load_measured
+from smartsim.report.accuracy.tables import render_attacks, render_table1
 
 
 def _results(path: Path, method: str, rows: list[tuple[float, str, float]], **more: Any) -> Path:

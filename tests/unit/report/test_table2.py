@@ -11,11 +11,11 @@ import pytest
 from smartsim.counts import CONVENTIONS, count_actions, count_parameters, get_convention
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.files import find_shipped_folder
-from smartsim.report.measured import Measured, load_measured
-from smartsim.report.measured_rows import add_measured_rows, check_protocol
-from smartsim.report.provenance import collect_provenance
+from smartsim.report.accuracy.results import Measured, load_measured
 from smartsim.report.published import load_published
-from smartsim.report.table2 import MethodTraces, Row, Table2, build_table2
+from smartsim.report.style.provenance import collect_provenance
+from smartsim.report.table2.measured_rows import add_measured_rows, check_protocol
+from smartsim.report.table2.table import MethodTraces, Row, Table2, build_table2
 from tests.unit.report.helpers import LABELS, build_small_table, trace_small
 
 COUNT, RATIO, PERCENT = "count", "ratio", "percent"
@@ -316,7 +316,7 @@ def test_outside_of_a_checkout_no_commit_is_claimed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # an installed package may lie in somebody else's repository
-    from smartsim.report import provenance
+    from smartsim.report.style import provenance
 
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "smartsim" / "report" / "x.py"))
     assert "commit" not in collect_provenance(["smartsim"])

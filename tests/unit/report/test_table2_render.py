@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from smartsim.errors import ConfigurationError
-from smartsim.report.render import (
+from smartsim.report.table2.render import (
     FORMATS,
     check_formats,
     format_number,
@@ -22,7 +22,7 @@ from smartsim.report.render import (
     table2_frame,
     write_table2,
 )
-from smartsim.report.table2 import Table2, build_table2
+from smartsim.report.table2.table import Table2, build_table2
 from tests.unit.report.helpers import LABELS, build_small_table, trace_small
 
 

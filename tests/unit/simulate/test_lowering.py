@@ -8,7 +8,7 @@ import pytest
 from smartsim.errors import MissingRuleError
 from smartsim.graph import Graph
 from smartsim.simulate import lower_graph
-from smartsim.simulate.contractions import Contraction
+from smartsim.simulate.network.contractions import Contraction
 from tests.unit.simulate.graphs import Builder
 
 

@@ -18,7 +18,7 @@ from smartsim.simulate import (
     save_run,
     simulate_network,
 )
-from smartsim.simulate.pricing import price_machine, price_sram
+from smartsim.simulate.machine.pricing import price_machine, price_sram
 from tests.unit.simulate.graphs import Builder, machine
 
 TABLE = load_table("horowitz2014_45nm+han2015_45nm")

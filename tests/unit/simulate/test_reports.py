@@ -14,14 +14,14 @@ from smartsim.cost import load_table
 from smartsim.errors import ConfigurationError
 from smartsim.graph import save_graph
 from smartsim.models import build_named_model
-from smartsim.report.simulate_figures import draw_pareto, draw_roofline, save_figure
-from smartsim.report.simulate_switch import build_switch_report
-from smartsim.report.simulate_switch_view import draw_switch, render_switch, write_switch
-from smartsim.report.simulate_text import render_csv, render_run, run_frame
-from smartsim.report.table2 import MethodTraces
+from smartsim.report.simulate.figures import draw_pareto, draw_roofline, save_figure
+from smartsim.report.simulate.switch import build_switch_report
+from smartsim.report.simulate.switch_view import draw_switch, render_switch, write_switch
+from smartsim.report.simulate.text import render_csv, render_run, run_frame
+from smartsim.report.table2.table import MethodTraces
 from smartsim.simulate import Run, load_accelerator, load_run, simulate_network
-from smartsim.simulate.sweeps import plan_sweep, run_sweep
-from smartsim.simulate.tabulate import tabulate_network
+from smartsim.simulate.explore.sweeps import plan_sweep, run_sweep
+from smartsim.simulate.explore.tabulate import tabulate_network
 from smartsim.trace import trace_model
 from tests.unit.simulate.graphs import Builder, machine
 from tests.unit.simulate.test_network import chain, one_product

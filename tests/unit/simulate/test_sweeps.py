@@ -13,11 +13,11 @@ import pytest
 from smartsim.cost import load_table
 from smartsim.errors import ConfigurationError
 from smartsim.graph import Graph
-from smartsim.simulate.executors import open_executor
-from smartsim.simulate.fronts import Front, front_of, merge_fronts
-from smartsim.simulate.grids import Grid, parse_sizes, parse_values
-from smartsim.simulate.sweeps import COLUMNS, Sweep, plan_sweep, run_chunk, run_sweep
-from smartsim.simulate.tabulate import tabulate_network
+from smartsim.simulate.explore.executors import open_executor
+from smartsim.simulate.explore.fronts import Front, front_of, merge_fronts
+from smartsim.simulate.explore.grids import Grid, parse_sizes, parse_values
+from smartsim.simulate.explore.sweeps import COLUMNS, Sweep, plan_sweep, run_chunk, run_sweep
+from smartsim.simulate.explore.tabulate import tabulate_network
 from tests.unit.simulate.graphs import Builder, machine
 
 TABLE = load_table("horowitz2014_45nm+han2015_45nm")

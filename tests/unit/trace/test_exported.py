@@ -16,7 +16,7 @@ from smartsim.counts import count_actions, count_parameters
 from smartsim.errors import FileFormatError, InvalidModelError
 from smartsim.models import build_model
 from smartsim.trace import load_model, takes_argument, trace_model
-from smartsim.trace.exported import ExportedModel
+from smartsim.trace.sources.exported import ExportedModel
 from tests.unit.trace.helpers import Calling
 
 

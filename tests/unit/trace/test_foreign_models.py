@@ -17,9 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from smartsim.counts import count_actions
 from smartsim.errors import DataDependentControlFlowError, InvalidModelError
 from smartsim.graph import Work
-from smartsim.trace import convolutions, trace_model
-from smartsim.trace.kernels import MetaKernels
-from smartsim.trace.operators import describe_operator
+from smartsim.trace import trace_model
+from smartsim.trace.record.kernels import MetaKernels
+from smartsim.trace.record.operators import describe_operator
+from smartsim.trace.semantics import convolutions
 from tests.unit.trace.helpers import trace_function
 
 SMALL: dict[str, Any] = {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smartsim.trace.geometry import (
+from smartsim.trace.record.geometry import (
     ALL,
     NOTHING,
     Bits,

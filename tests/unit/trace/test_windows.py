@@ -14,8 +14,8 @@ from smartsim.counts import count_actions
 from smartsim.counts.work import Shapes, dense_work
 from smartsim.graph import TensorSpec
 from smartsim.trace import trace_model
-from smartsim.trace.convolutions import _count_per_tap
-from smartsim.trace.windows import Window, contract_window, need_of_window
+from smartsim.trace.semantics.convolutions import _count_per_tap
+from smartsim.trace.semantics.windows import Window, contract_window, need_of_window
 from tests.oracle.windows_twin import contract_by_loops, list_products, need_by_loops
 from tests.unit.trace.helpers import Calling
 

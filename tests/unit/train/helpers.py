@@ -13,8 +13,8 @@ from torch import Tensor
 
 from smartsim.models import ConditionalModel, build_from_settings
 from smartsim.train.data import Dataset, DatasetSpec, make_synthetic
-from smartsim.train.folder import RunFolder, load_checkpoint
-from smartsim.train.loop import Trained, train
+from smartsim.train.loop.folder import RunFolder, load_checkpoint
+from smartsim.train.loop.loop import Trained, train
 from smartsim.train.settings import TrainSettings, make_settings
 
 SPEC = DatasetSpec(name="synthetic", classes=4, shape=(3, 8, 8), train_count=96, test_count=40)
@@ -87,7 +87,7 @@ def in_float64() -> Iterator[None]:
 
     torch.set_default_dtype(torch.float64)
     try:
-        with patch("smartsim.train.augment.scale_images", scale):
+        with patch("smartsim.train.data.augment.scale_images", scale):
             yield
     finally:
         torch.set_default_dtype(torch.float32)

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smartsim.errors import ConfigurationError, FileFormatError
-from smartsim.train.augment import pad_images, pick_batch
 from smartsim.train.data import (
     Dataset,
     DatasetSpec,
@@ -27,6 +26,7 @@ from smartsim.train.data import (
     list_datasets,
     load_dataset,
 )
+from smartsim.train.data.augment import pad_images, pick_batch
 
 Bytes = NDArray[np.uint8]
 

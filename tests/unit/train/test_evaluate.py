@@ -13,17 +13,17 @@ from smartsim.cli import cli
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.models import ConditionalModel, build_from_settings, make_condition
 from smartsim.models.layers import NoisyWeight
-from smartsim.report.measured import load_measured
-from smartsim.train import evaluate
-from smartsim.train import evaluate_run as evaluate_run_module
-from smartsim.train.attacks import Pgd
-from smartsim.train.autoattack import run_autoattack
-from smartsim.train.evaluate import Score, evaluate_lam
-from smartsim.train.evaluate_run import evaluate_run, name_model, parse_epsilon, parse_lams
-from smartsim.train.folder import RunFolder, load_checkpoint, save_checkpoint
-from smartsim.train.measure import attack_in_batches, measure_correct
-from smartsim.train.plans import ATTACKS, EvaluationSettings
-from smartsim.train.run import load_trained_model
+from smartsim.report.accuracy.results import load_measured
+from smartsim.train.attack.ascent import Pgd
+from smartsim.train.attack.autoattack import run_autoattack
+from smartsim.train.attack.measure import attack_in_batches, measure_correct
+from smartsim.train.evaluate import results as evaluate_run_module
+from smartsim.train.evaluate import score as evaluate
+from smartsim.train.evaluate.plans import ATTACKS, EvaluationSettings
+from smartsim.train.evaluate.results import evaluate_run, name_model, parse_epsilon, parse_lams
+from smartsim.train.evaluate.score import Score, evaluate_lam
+from smartsim.train.loop.folder import RunFolder, load_checkpoint, save_checkpoint
+from smartsim.train.loop.state import load_trained_model
 from smartsim.train.settings import make_settings
 from tests.unit.train.helpers import tiny_data, tiny_run, tiny_settings
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from smartsim.models import Condition, ConditionalModel, make_condition
-from smartsim.train import folded as folded_room
-from smartsim.train.folded import fold_model
+from smartsim.train.attack import folded as folded_room
+from smartsim.train.attack.folded import fold_model
 from tests.unit.train.helpers import tiny_data, tiny_model
 
 MODELS: list[tuple[str, dict[str, Any]]] = [

@@ -9,14 +9,14 @@ import torch
 
 from smartsim.errors import ConfigurationError, FileFormatError, SmartsimError, TrainingError
 from smartsim.models import make_condition
-from smartsim.train import loop, step
 from smartsim.train.data import Dataset
-from smartsim.train.distributed import Processes
-from smartsim.train.folder import Place, RunFolder, load_checkpoint
-from smartsim.train.loop import train
-from smartsim.train.optimise import learning_rate, make_optimizer
-from smartsim.train.run import load_trained_model, prepare_run
-from smartsim.train.step import take_step, validate
+from smartsim.train.loop import loop, step
+from smartsim.train.loop.distributed import Processes
+from smartsim.train.loop.folder import Place, RunFolder, load_checkpoint
+from smartsim.train.loop.loop import train
+from smartsim.train.loop.state import load_trained_model, prepare_run
+from smartsim.train.loop.step import take_step, validate
+from smartsim.train.methods.optimise import learning_rate, make_optimizer
 from tests.unit.train.helpers import (
     assert_same_run,
     read_table,
@@ -150,7 +150,7 @@ def test_slow_steps_are_looked_at_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, looks: list[int]
 ) -> None:
     clock = itertools.count()
-    monkeypatch.setattr("smartsim.train.loop.time.monotonic", lambda: seconds * next(clock))
+    monkeypatch.setattr("smartsim.train.loop.loop.time.monotonic", lambda: seconds * next(clock))
     monkeypatch.setattr(loop, "FLUSH_EVERY", 100)
     seen: list[int] = []
     train(

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from smartsim.models import ConditionalModel
-from smartsim.train.attacks import Pgd
-from smartsim.train.methods import STEPS, Step, draw_lams
+from smartsim.train.attack.ascent import Pgd
+from smartsim.train.methods.sparse import SparseLearner
+from smartsim.train.methods.steps import STEPS, Step, draw_lams
 from smartsim.train.randomness import make_generator
-from smartsim.train.sparse import SparseLearner
 from tests.unit.train.helpers import tiny_data, tiny_model
 from tests.unit.train.plain_network import GRID, PlainNetwork, plain_attack, plain_entropy
 

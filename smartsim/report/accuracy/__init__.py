@@ -1,0 +1,1 @@
+"""RESULT FILES -> TABLES, FIGURES: accuracies that our own evaluator measured."""

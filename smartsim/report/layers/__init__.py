@@ -1,0 +1,1 @@
+"""GRAPH, COUNTS -> TEXT: one line a layer."""

@@ -1,0 +1,222 @@
+"""Figures of the simulator: a roofline, and the Pareto fronts of a sweep. Simulates nothing."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from smartsim.errors import ConfigurationError
+from smartsim.files import write_bytes_atomically
+from smartsim.report.energy.marks import LOOKS, STYLE
+from smartsim.report.simulate.text import front_frame
+from smartsim.simulate.explore.sweeps import SweepResult
+from smartsim.simulate.network.runs import BOUNDS, INFERENCE, Bound, Run, StepRun
+
+__all__ = ["FIGURE_FORMATS", "draw_pareto", "draw_roofline", "save_figure"]
+
+FIGURE_FORMATS = ("svg", "png", "pdf")
+_MARKS = dict(zip(BOUNDS, ("o", "P", "s", "^"), strict=True))
+_DATAFLOW_MARKS = {"os": "o", "ws": "s", "is": "^"}
+_WORDS = {
+    "compute": "waits for the array",
+    "vector": "waits for the vector unit",
+    "on-chip": "waits for a buffer's port",
+    "DRAM": "waits for DRAM",
+}
+_MOST_WIDTHS = 6
+
+
+def draw_roofline(runs: Sequence[tuple[str, Run]]) -> Figure:
+    """Each product on the array against its machine's roof.
+
+    Horizontal: executed MACs for each bit over the memory's pins. Vertical: executed MACs a cycle.
+    The roof is the number of elements, or the memory's bandwidth times the horizontal value. Steps
+    that need no memory at all stand in a strip at the right.
+
+    Args:
+        runs: Labels and runs on one machine.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 4.8), layout="constrained")
+        ax = figure.subplots()
+        points = [
+            (label, run, [s for s in run.steps if s.stage in INFERENCE and s.macs])
+            for label, run in runs
+        ]
+        finite = [s.macs / s.dram_bits for _, _, steps in points for s in steps if s.dram_bits]
+        least, high = (min(finite) / 2, max(finite) * 2) if finite else (0.1, 10.0)
+        edge = high * 2
+        _draw_roof(ax, runs[0][1], least, edge * 1.6)
+        for place, (label, _, steps) in enumerate(points):
+            color = LOOKS[place % len(LOOKS)].color
+            size = max(4.0, 10.0 - 2.2 * place)  # models that coincide lie on each other, all seen
+            for bound in BOUNDS:
+                some = [s for s in steps if s.bound == bound]
+                _draw_steps(ax, some, edge, color, size, bound, label)
+        if any(not s.dram_bits for _, _, steps in points for s in steps):
+            ax.axvspan(edge / 1.4, edge * 1.6, color="0.95", zorder=0)
+            low = ax.get_ylim()[0]
+            ax.text(edge, low * 1.15, "no DRAM", ha="center", fontsize=8, color="0.3")
+        ax.set_xlabel("executed MACs for each DRAM bit")
+        ax.set_ylabel("executed MACs a cycle")
+        machine = runs[0][1]
+        ax.set_title(f"{machine.accelerator}, {machine.plan}: {_models(runs)}")
+        _name_marks(ax, [label for label, _ in runs], points)
+    return figure
+
+
+def _draw_roof(ax: Axes, run: Run, low: float, high: float) -> None:
+    """The machine's bounds; elements that need several cycles a product lower the flat one."""
+    places = np.geomspace(low, high, 200)
+    peak = run.processing_elements / min(run.cycles_per_product.values())
+    roof = np.minimum(peak, run.dram_bandwidth_bits_per_cycle * places)
+    slope = [x for x in places if run.dram_bandwidth_bits_per_cycle * x < peak] or [low]
+    ax.plot(places, roof, color="black", linewidth=1.6, label="_roof")
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlim(low, high)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.annotate(
+        f"{peak:,.0f} elements",
+        (high, peak),
+        xytext=(-4, 4),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8.5,
+    )
+    ax.annotate(
+        f"DRAM, {run.dram_bandwidth_bits_per_cycle:g} bits a cycle",
+        (slope[len(slope) // 2], run.dram_bandwidth_bits_per_cycle * slope[len(slope) // 2]),
+        xytext=(10, -8),
+        textcoords="offset points",
+        fontsize=8.5,
+    )
+
+
+def _draw_steps(
+    ax: Axes,
+    steps: Sequence[StepRun],
+    edge: float,
+    color: str,
+    size: float,
+    bound: Bound,
+    label: str,
+) -> None:
+    ax.plot(
+        [s.macs / s.dram_bits if s.dram_bits else edge for s in steps],
+        [s.macs / s.cycles for s in steps],
+        linestyle="none",
+        marker=_MARKS[bound],
+        markersize=size,
+        markerfacecolor="white" if bound == "DRAM" else color,
+        markeredgecolor=color,
+        label=f"_{label}/{bound}",
+    )
+
+
+def _name_marks(
+    ax: Axes, labels: Sequence[str], points: Sequence[tuple[str, Run, list[StepRun]]]
+) -> None:
+    used = {s.bound for _, _, steps in points for s in steps}
+    for bound in BOUNDS:
+        if bound in used:
+            fill = "white" if bound == "DRAM" else "0.35"
+            style = {"linestyle": "none", "color": "0.35", "markerfacecolor": fill}
+            ax.plot([], [], marker=_MARKS[bound], label=_WORDS[bound], **style)  # type: ignore[arg-type]
+    if len(labels) > 1:
+        for place, label in enumerate(labels):
+            ax.plot([], [], color=LOOKS[place % len(LOOKS)].color, linewidth=4, label=label)
+    ax.figure.legend(loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+
+
+def _models(runs: Sequence[tuple[str, Run]]) -> str:
+    names = dict.fromkeys(run.model for _, run in runs)
+    return ", ".join(names) if len(names) <= 2 else f"{len(names)} models"
+
+
+def draw_pareto(result: SweepResult, title: str = "") -> Figure:
+    """The fronts of a sweep: cycles against energy (or traffic), a curve a width.
+
+    Args:
+        result: What `run_sweep` returned, with at least one feasible design.
+        title: Heading.
+
+    Raises:
+        ConfigurationError: If no design was feasible.
+    """
+    frame = front_frame(result.front)
+    if frame.empty:
+        raise ConfigurationError(
+            "no design of the sweep holds one tile in its buffers; give larger buffers"
+        )
+    energy = result.goal == "energy_pj"
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 4.8), layout="constrained")
+        ax = figure.subplots()
+        for place, (bits, rows) in enumerate(_some_widths(frame)):
+            shade = str(0.75 * place / _MOST_WIDTHS)
+            values = rows[result.goal] / (1e6 if energy else 8e6)
+            ax.plot(rows["cycles"], values, color=shade, linewidth=1.2, label=f"_{bits} bits")
+            for dataflow, some in rows.groupby("dataflow"):
+                ax.plot(
+                    some["cycles"],
+                    some[result.goal] / (1e6 if energy else 8e6),
+                    linestyle="none",
+                    color=shade,
+                    marker=_DATAFLOW_MARKS[str(dataflow)],
+                    markersize=5,
+                    label=f"_{bits} bits/{dataflow}",
+                )
+            last = rows.iloc[-1]
+            ax.annotate(
+                f"{bits} bits",
+                (last["cycles"], values.iloc[-1]),
+                xytext=(6, -3),
+                textcoords="offset points",
+                fontsize=8.5,
+            )
+        for dataflow in sorted(frame["dataflow"].unique()):
+            mark = _DATAFLOW_MARKS[dataflow]
+            ax.plot([], [], linestyle="none", color="0.3", marker=mark, label=dataflow)
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.set_xlabel("cycles of an inference")
+        ax.set_ylabel("energy of an inference (µJ)" if energy else "DRAM traffic (MB)")
+        ax.margins(x=0.12)
+        ax.set_title(title or "Designs that no other of their width beats")
+        ax.legend(fontsize=8)
+    return figure
+
+
+def _some_widths(frame: pd.DataFrame) -> list[tuple[int, pd.DataFrame]]:
+    """The fronts of at most six widths, spread over those there are."""
+    widths = sorted(frame["bits"].unique())
+    places = np.unique(np.linspace(0, len(widths) - 1, min(_MOST_WIDTHS, len(widths))).astype(int))
+    return [
+        (int(widths[p]), frame[frame["bits"] == widths[p]].sort_values("cycles")) for p in places
+    ]
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as SVG, PNG or PDF by the path's ending, whole or not at all.
+
+    Raises:
+        ConfigurationError: If the ending is none of these.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in FIGURE_FORMATS:
+        raise ConfigurationError(
+            f"{path}: a figure is written as .{', .'.join(FIGURE_FORMATS)}, not {path.suffix!r}"
+        )
+    buffer = BytesIO()
+    with mpl.rc_context({**STYLE, "svg.hashsalt": "smartsim"}):
+        metadata = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+        figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
+    write_bytes_atomically(path, buffer.getvalue())

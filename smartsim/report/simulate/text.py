@@ -1,0 +1,309 @@
+"""Runs and sweeps -> text for a terminal, and data frames."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from tabulate import tabulate
+
+from smartsim.report.energy.text import format_energy
+from smartsim.simulate.explore.fronts import Front
+from smartsim.simulate.explore.sweeps import SweepResult
+from smartsim.simulate.machine.accelerators import Accelerator
+from smartsim.simulate.network.runs import INFERENCE, Run, StepRun
+
+__all__ = [
+    "format_count",
+    "front_frame",
+    "render_accelerator",
+    "render_comparison",
+    "render_csv",
+    "render_run",
+    "render_sweep",
+    "run_frame",
+]
+
+_WIDTH = 80
+_SMALL = 1e-3
+"""Share of all cycles below which a step of the vector unit gets no line of its own."""
+_ALL = ("switch", *INFERENCE)
+_NUMBERS = (
+    *("products", "macs", "cycles", "stall_cycles"),
+    *("array_cycles", "vector_cycles", "onchip_cycles", "dram_cycles"),
+    *("input_reads", "weight_reads", "outputs"),
+    *("input_fetch_bits", "weight_fetch_bits", "dram_write_bits"),
+)
+_PARTS = {
+    "array": "products in the array",
+    "vector": "vector unit",
+    "registers": "latches in the array",
+    "input_buffer": "input buffer",
+    "weight_buffer": "weight buffer",
+    "output_buffer": "output buffer",
+    "accumulators": "accumulators",
+    "dram": "DRAM",
+}
+
+
+def format_count(number: float) -> str:
+    """A count with four digits and a unit.
+
+    >>> format_count(1_159_402_496), format_count(8_352), format_count(12)
+    ('1.159G', '8.352k', '12')
+    """
+    for name, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(number) >= scale:
+            return f"{number / scale:.4g}{name}"
+    return f"{number:.4g}"
+
+
+def run_frame(run: Run) -> pd.DataFrame:
+    """One row a step: what it took, and its energy by component."""
+    rows = []
+    for step in run.steps:
+        row: dict[str, object] = {
+            "index": step.index,
+            "layer": step.layer,
+            "ops": " ".join(step.ops),
+            "stage": step.stage,
+            "format": step.format,
+            "shapes": " ".join("x".join(map(str, shape)) for shape in step.shapes),
+            "schedule": " ".join(step.schedule),
+            "bound": step.bound,
+        }
+        row |= {name: getattr(step, name) for name in _NUMBERS}
+        row |= {f"{name}_pj": step.energy_pj.get(name) for name in _PARTS}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def render_csv(runs: Sequence[Run]) -> str:
+    """The steps of several runs as CSV, each with its model and condition."""
+    frames = [
+        run_frame(run).assign(
+            model=run.model,
+            condition=", ".join(f"{name}={value:g}" for name, value in run.condition.items()),
+        )
+        for run in runs
+    ]
+    return str(pd.concat(frames).to_csv(index=False, lineterminator="\n"))
+
+
+def render_run(run: Run) -> str:
+    """What a machine makes of a model: totals, by component, and by layer."""
+    parts = [_heading(run), _totals(run), _components(run), _layers(run), _remarks(run)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _heading(run: Run) -> str:
+    settings = ", ".join(f"{name} = {value:g}" for name, value in run.condition.items())
+    lines = [
+        f"{run.model}{f' at {settings}' if settings else ''}, {run.plan}, on {run.accelerator}",
+        f"{run.processing_elements:,} elements, {run.dataflow}, zeros: {run.zeros}, "
+        f"{run.clock_hz / 1e6:g} MHz, DRAM {run.dram_bandwidth_bits_per_cycle:g} bits a cycle",
+    ]
+    if run.table:
+        lines.append(f"energies from {run.table}; without leakage, clock tree and control")
+    return "\n".join(line for text in lines for line in _wrap(text))
+
+
+def _totals(run: Run) -> str:
+    rows = []
+    for label, stages in (("an inference", INFERENCE), ("a lam switch", ("switch",))):
+        cycles = run.total("cycles", stages)
+        energy = run.total("total_energy_pj", stages)
+        rows.append(
+            [
+                label,
+                format_count(run.total("macs", stages)),
+                format_count(cycles),
+                f"{1e3 * cycles / run.clock_hz:.3g}",
+                format_count(run.total("stall_cycles", stages)),
+                f"{100 * run.utilization:.1f}" if label == "an inference" else "",
+                format_count(run.total("dram_bits", stages) / 8),
+                format_energy(energy, run.unit) if run.table else "-",
+            ]
+        )
+    head = ["paid", "MACs", "cycles", "ms", "stalls", "use %", "DRAM bytes", "energy"]
+    return _grid(rows, head)
+
+
+def _components(run: Run) -> str:
+    energies = run.energy_by_component()
+    whole = sum(energies.values())
+    rows = [
+        [_PARTS[name], format_energy(energy, run.unit), f"{100 * energy / whole:.1f}"]
+        for name, energy in energies.items()
+    ]
+    return _grid(rows, ["energy of an inference", "", "%"]) if rows else ""
+
+
+def _layers(run: Run) -> str:
+    steps = [step for step in run.steps if step.stage in _ALL and step.cycles > 0]
+    least = _SMALL * run.total("cycles", _ALL)
+    shown = [step for step in steps if step.shapes or step.cycles >= least]
+    small = sum(step.cycles for step in steps) - sum(step.cycles for step in shown)
+    head = ["layer", "m x k x n", "cycles", "use %", "bound", "DRAM B", "energy"]
+    table = _grid([_layer(run, step) for step in shown], head)
+    if len(shown) == len(steps):
+        return table
+    return f"{table}\nand {len(steps) - len(shown)} small steps of {small:,} cycles together"
+
+
+def _layer(run: Run, step: StepRun) -> list[str]:
+    shape = ""
+    if step.shapes:
+        m, k, n, repeats = step.shapes[0]
+        shape = f"{m}x{k}x{n}" + (f" x{repeats}" if repeats > 1 else "")
+    busy = step.macs * run.cycles_per_product[step.format]
+    use = 100 * busy / (step.cycles * run.processing_elements)
+    name = step.layer or step.ops[0].removeprefix("aten.")
+    return [
+        _shorten(name if step.shapes else f"{name} ({step.stage})", 30),
+        shape,
+        f"{step.cycles:,}",
+        f"{use:.1f}" if step.shapes else "",
+        step.bound,
+        format_count(step.dram_bits / 8),
+        format_energy(step.total_energy_pj, run.unit) if run.table else "-",
+    ]
+
+
+def _remarks(run: Run) -> str:
+    lines = [
+        f"without a price, so in no energy: {entry.number:,} {entry.what} ({entry.component})"
+        for entry in run.unpriced
+    ]
+    lines += [f"note: {note}" for note in run.notes]
+    return "\n".join(line for text in lines for line in _wrap(text, "  "))
+
+
+def render_comparison(runs: Mapping[str, Sequence[Run]]) -> str:
+    """Runs of several models side by side, each against the first of its row's condition."""
+    rows = []
+    first: dict[str, Run] = {}
+    for label, of_model in runs.items():
+        for run in of_model:
+            settings = ", ".join(f"{name} = {value:g}" for name, value in run.condition.items())
+            base = first.setdefault(settings, run)
+            energy = run.total("total_energy_pj")
+            cycles, reference = run.total("cycles"), base.total("cycles")
+            against = base.total("total_energy_pj")
+            rows.append(
+                [
+                    label,
+                    settings,
+                    format_count(cycles),
+                    f"{cycles / reference:.2f}" if reference else "",
+                    f"{100 * run.utilization:.1f}",
+                    format_count(run.total("dram_bits") / 8),
+                    format_energy(energy, run.unit) if run.table else "-",
+                    f"{energy / against:.2f}" if against else "",
+                    format_count(run.total("cycles", ("switch",))),
+                ]
+            )
+    one = next(iter(first.values()))
+    facts = [
+        f"{one.accelerator}: {one.processing_elements:,} elements, {one.dataflow}, zeros: "
+        f"{one.zeros}, {one.plan}" + (f", energies from {one.table}" if one.table else "")
+    ]
+    head = ["model", "at", "cycles", "x", "use %", "DRAM B", "energy", "x", "switch"]
+    missing = {
+        f"{entry.what} ({entry.component})": None
+        for of_model in runs.values()
+        for run in of_model
+        for entry in run.unpriced
+    }
+    remarks = [f"without a price, so in no energy: {', '.join(missing)}"] if missing else []
+    lines = [line for text in facts for line in _wrap(text)]
+    notes = [line for text in remarks for line in _wrap(text, "  ")]
+    return "\n".join([*lines, "", _grid(rows, head), *([""] if notes else []), *notes]) + "\n"
+
+
+def render_accelerator(accelerator: Accelerator) -> str:
+    """A machine with the source of each value."""
+    rows = [
+        [
+            citation.key,
+            citation.value,
+            citation.source + (f", {citation.locator}" if citation.locator else ""),
+            "" if citation.source == "assumed" else citation.status,
+        ]
+        for citation in accelerator.citations
+    ]
+    table = tabulate(
+        rows,
+        headers=["value of", "", "source", "status"],
+        tablefmt="simple",
+        disable_numparse=True,
+        maxcolwidths=[None, None, 34, None],
+    )
+    lines = [f"{accelerator.name}: {accelerator.description}", *accelerator.limits.split("\n\n")]
+    notes = [f"{c.key}: {c.note}" for c in accelerator.citations if c.note]
+    sources = [f"{source.key}: {source.citation}" for source in accelerator.sources]
+    parts = [
+        "\n".join(line for text in lines for line in _wrap(text)),
+        table,
+        "\n".join(line for text in notes for line in _wrap(text, "  ")),
+        "\n".join(line for text in sources for line in _wrap(text, "  ")),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def front_frame(front: Front) -> pd.DataFrame:
+    """The designs of a front, one a row."""
+    return pd.DataFrame(list(front.points), columns=list(front.columns))
+
+
+def render_sweep(result: SweepResult, *, most: int = 12) -> str:
+    """What a sweep found: how much it covered, and the best designs of each width."""
+    frame = front_frame(result.front)
+    lines = [
+        f"{result.points:,} designs, {result.feasible:,} with buffers that hold a tile; "
+        f"{len(frame):,} on the Pareto fronts of cycles and "
+        f"{'energy' if result.goal == 'energy_pj' else 'DRAM traffic'}, one front a width"
+    ]
+    if result.unpriced:
+        lines.append(f"without a price, so in no energy: {', '.join(result.unpriced)}")
+    rows = []
+    for bits, of_width in frame.groupby("bits"):
+        for what, column in (("fastest", "cycles"), ("least", result.goal)):
+            point = of_width.sort_values(column, kind="stable").iloc[0]
+            rows.append(
+                [
+                    bits,
+                    what,
+                    point["dataflow"],
+                    f"{point['rows']}x{point['cols']}",
+                    f"{int(point['buffer_bits']) // 8192} KiB",
+                    format_count(float(point["cycles"])),
+                    f"{100 * float(point['utilization']):.1f}",
+                    format_count(float(point["dram_bits"]) / 8),
+                    format_energy(float(point["energy_pj"])) if result.goal == "energy_pj" else "-",
+                ]
+            )
+    head = ["bits", "", "", "array", "buffers", "cycles", "use %", "DRAM B", "energy"]
+    shown = rows[: 2 * most]
+    if len(rows) > len(shown):
+        lines.append(f"the first {most} of {len(rows) // 2} widths:")
+    return "\n".join([*(li for text in lines for li in _wrap(text)), "", _grid(shown, head)]) + "\n"
+
+
+def _grid(rows: Sequence[Sequence[object]], head: Sequence[str]) -> str:
+    sides = ["left", *["right"] * (len(head) - 1)]
+    return tabulate(
+        rows,
+        headers=head,
+        colalign=sides if rows else None,
+        disable_numparse=True,
+        tablefmt="simple",
+    )
+
+
+def _shorten(name: str, width: int) -> str:
+    """The end of a long name, which tells more than its beginning."""
+    return name if len(name) <= width else "..." + name[3 - width :]
+
+
+def _wrap(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)

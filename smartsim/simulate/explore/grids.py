@@ -1,0 +1,123 @@
+"""Which designs a sweep covers: every combination of a few lists, given as text or as numbers."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from math import prod
+
+import numpy as np
+
+from smartsim.errors import ConfigurationError
+from smartsim.simulate.array.systolic import DATAFLOWS, Dataflow
+from smartsim.simulate.explore.designs import Designs
+
+__all__ = ["Grid", "parse_sizes", "parse_values"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Every combination of these is a design.
+
+    Attributes:
+        dataflows: Which operand stays in the elements.
+        rows: Rows of processing elements.
+        cols: Columns of processing elements.
+        buffer_bits: Capacity of each of the three buffers.
+        bits: Widths of weights and activations.
+    """
+
+    dataflows: tuple[Dataflow, ...]
+    rows: tuple[int, ...]
+    cols: tuple[int, ...]
+    buffer_bits: tuple[int, ...]
+    bits: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("rows", 1, 2**20),
+            ("cols", 1, 2**20),
+            ("buffer_bits", 1, 2**50),
+            ("bits", 2, 64),
+        ):
+            values = getattr(self, name)
+            if not values:
+                raise ConfigurationError(f"a sweep needs at least one value of {name}")
+            bad = [value for value in values if not least <= value <= most]
+            if bad:
+                raise ConfigurationError(f"{name} {bad[0]} is outside {least} to {most}")
+        unknown = [name for name in self.dataflows if name not in DATAFLOWS]
+        if unknown or not self.dataflows:
+            raise ConfigurationError(
+                f"dataflow {', '.join(unknown) or 'is missing'}; possible: {', '.join(DATAFLOWS)}"
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Values of each field."""
+        return tuple(len(getattr(self, f.name)) for f in fields(self))
+
+    def __len__(self) -> int:
+        return prod(self.shape)
+
+    def designs(self, start: int, stop: int) -> Iterator[Designs]:
+        """The designs from place `start` to `stop`, one dataflow after the other."""
+        each = len(self) // len(self.dataflows)
+        for place, dataflow in enumerate(self.dataflows):
+            first, last = max(start, place * each), min(stop, (place + 1) * each)
+            if first < last:
+                places = np.unravel_index(np.arange(first, last) - place * each, self.shape[1:])
+                names = ("rows", "cols", "buffer_bits", "bits")
+                columns = {
+                    name: np.asarray(getattr(self, name), dtype=np.int64)[index]
+                    for name, index in zip(names, places, strict=True)
+                }
+                yield Designs(dataflow=dataflow, **columns)
+
+
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+_SIZE = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
+
+
+def parse_values(text: str, what: str) -> tuple[int, ...]:
+    """Whole numbers from "8", "8,16,32", "8:128" (each one) or "8:128:8" (each eighth).
+
+    >>> parse_values("2:16:7", "bits")
+    (2, 9, 16)
+
+    Raises:
+        ConfigurationError: If it is none of these.
+    """
+    numbers: list[int] = []
+    for part in text.split(","):
+        ends = [int(end) if end.strip().isdigit() else -1 for end in part.split(":")]
+        start, stop, step = [*ends, *([ends[0], 1] if len(ends) == 1 else [1])][:3]
+        if min(ends) < 0 or len(ends) > 3 or step < 1 or stop < start:
+            raise ConfigurationError(
+                f"{what} {part!r} is no range; possible: 8, 8,16,32, 8:128 or 8:128:8"
+            )
+        numbers += range(start, stop + 1, step)
+    return tuple(sorted({*numbers}))
+
+
+def parse_sizes(text: str, what: str) -> tuple[int, ...]:
+    """Bits of memories given in bytes: "64k", "32k,64k" or "32k:2M" (doubling).
+
+    >>> [bits // 8192 for bits in parse_sizes("32k:256k", "buffer")]
+    [32, 64, 128, 256]
+
+    Raises:
+        ConfigurationError: If it is none of these.
+    """
+    sizes: list[int] = []
+    for part in text.split(","):
+        found = [_SIZE.fullmatch(end.strip()) for end in part.split(":")]
+        ends = [int(m[1]) * _UNITS[m[2].lower()] * 8 if m else 0 for m in found]
+        if min(ends) < 1 or len(ends) > 2 or ends[-1] < ends[0]:
+            raise ConfigurationError(
+                f"{what} {part!r} is no size; possible: 64k, 32k,64k or 32k:2M (doubling)"
+            )
+        size = ends[0]
+        while size <= ends[-1]:
+            sizes.append(size)
+            size *= 2
+    return tuple(sorted({*sizes}))

@@ -1,0 +1,1 @@
+"""TOML x TABLE -> ACCELERATOR, PRICES: a machine as a record, and what each act costs on it."""

@@ -1,0 +1,1 @@
+"""GRAPH x ACCELERATOR -> RUN: products and vector work, what stays on the chip, step by step."""

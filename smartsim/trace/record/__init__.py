@@ -1,0 +1,1 @@
+"""MODEL -> TAPE: one forward pass, watched op by op, never executed; the model stays as found."""

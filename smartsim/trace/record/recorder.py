@@ -1,0 +1,400 @@
+"""The dispatch mode that watches a forward pass and executes none of it.
+
+Every tensor that an op makes lies on the meta device: it has a shape and no data. What is known at
+trace time (parameters, constants, the condition, and what follows from them) is computed only when
+somebody asks for its value, such as an `if` on lam. The user's tensors are never written to.
+"""
+
+import linecache
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+
+from smartsim.errors import (
+    DataDependentControlFlowError,
+    InvalidModelError,
+    MissingRuleError,
+)
+from smartsim.graph import STAGES, Role
+from smartsim.trace.record.evaluate import compute_arguments
+from smartsim.trace.record.geometry import View
+from smartsim.trace.record.kernels import META, MetaKernels, map_tensors, to_meta
+from smartsim.trace.record.modules import ModuleStack
+from smartsim.trace.record.operators import Operator, describe_operator
+from smartsim.trace.record.parameters import ModelTensor
+from smartsim.trace.record.tape import DEPLOY, INPUT, NOISE, SWITCH, Node, Operand, Value
+
+__all__ = ["Recorder", "user_line"]
+
+_TINY_ELEMENTS = 64
+_TINY_ELEMENTS = 64
+_PLAIN = (bool, int, float, str)
+_SELECT_BY_MASK = frozenset(("aten.index", "aten.masked_select"))
+_IGNORES_TARGET = frozenset(
+    f"aten.{name}" for name in ("copy", "fill", "zero", "normal", "uniform", "exponential")
+)
+
+
+class _Memory:
+    """A piece of memory, the value that it holds now, and how the tensor that made it shows it."""
+
+    __slots__ = ("itemsize", "keep", "value", "view")
+
+    def __init__(self, value: Value, itemsize: int, keep: torch.Tensor, view: View) -> None:
+        self.value = value
+        self.itemsize = itemsize
+        self.keep = keep  # while it lives, nobody else gets its address
+        self.view = view
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Writes a tape of `Node`s while it is active.
+
+    Args:
+        stack: Tells which module is running.
+        model_tensors: The parameters and buffers of the model; where several share one memory,
+            the first gives it its name.
+    """
+
+    def __init__(self, stack: ModuleStack, model_tensors: Sequence[ModelTensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.nodes: list[Node] = []
+        self.leaves: list[Value] = []
+        self.notes: dict[str, None] = {}
+        self._stack = stack
+        self.model_tensors = model_tensors
+        self._names: dict[int, tuple[Role, str]] = {}
+        for kind, name, tensor in model_tensors:
+            self._names.setdefault(tensor.untyped_storage()._cdata, (kind, name))
+        self._memories: dict[int, _Memory] = {}
+        self._views: dict[Any, View] = {}
+        self._kernels = MetaKernels()
+        self._count = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing here is ever compiled; torch would wrap each call to make sure of that."""
+        return False
+
+    def declare(self, tensor: torch.Tensor, stage: int, role: Role, name: str) -> None:
+        """Make `tensor` a leaf of the given stage, before the forward pass starts."""
+        self._declare(tensor, tensor.untyped_storage(), stage, role, name)
+
+    @contextmanager
+    def kept(self) -> Iterator["Recorder"]:
+        """Take the tape apart at the end: its values and nodes hold each other, and the model."""
+        try:
+            yield self
+        finally:
+            for node in self.nodes:
+                for operand in node.outputs:
+                    operand.value.node = None
+            self.nodes.clear()
+            self.leaves.clear()
+            self._memories.clear()
+
+    def _declare(
+        self, tensor: torch.Tensor, storage: Any, stage: int, role: Role, name: str
+    ) -> _Memory:
+        known = stage <= SWITCH and tensor.device != META
+        itemsize = tensor.element_size()
+        size = storage.nbytes() // itemsize
+        value = self._new_value(size, stage, role=role, name=name)
+        value.leaf = tensor if known else None
+        value.known, value.tiny = known, known and size <= _TINY_ELEMENTS
+        self.leaves.append(value)
+        memory = _Memory(value, itemsize, tensor, self._view(tensor, size))
+        self._memories[storage._cdata] = memory
+        return memory
+
+    def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor on the meta device that reads as `tensor` does."""
+        if tensor.device == META:
+            return tensor
+        value = self.operand(tensor, "").value
+        with _disable_current_modes():
+            flat = torch.empty(value.size, dtype=tensor.dtype, device=META)
+            twin = flat.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
+        memory = _Memory(value, tensor.element_size(), twin, self._view(twin, value.size))
+        self._memories[twin.untyped_storage()._cdata] = memory
+        return twin
+
+    def operand(self, tensor: torch.Tensor, argument: str) -> Operand:
+        """`tensor` as the current value of its memory, through its view."""
+        storage = tensor.untyped_storage()
+        memory = self._memories.get(storage._cdata)
+        if memory is None:
+            role, name = self._names.get(storage._cdata, ("constant", ""))
+            memory = self._declare(tensor, storage, DEPLOY, role, name)
+        value = memory.value
+        if tensor is memory.keep:
+            return Operand(argument, value, memory.view, tensor.dtype)
+        converted = tensor.element_size() != memory.itemsize
+        view = self._view_of_all(value.size) if converted else self._view(tensor, value.size)
+        return Operand(argument, value, view, tensor.dtype, converted)
+
+    def _view(self, tensor: torch.Tensor, size: int) -> View:
+        """The tensor's window on `size` elements; equal windows are one object."""
+        key = (size, tensor.shape, tensor.stride(), tensor.storage_offset())
+        view = self._views.get(key)
+        if view is None:
+            shape, offset = tuple(tensor.shape), int(tensor.storage_offset())
+            if tensor.numel() == size and offset == 0 and tensor.is_contiguous():
+                view = self._views.setdefault((size, shape), View(size, shape))
+            else:
+                view = View(size, shape, tensor.stride(), offset)
+            self._views[key] = view
+        return view
+
+    def _view_of_all(self, size: int) -> View:
+        """All the data in a row: what an op reads or writes when the element type is another."""
+        return self._views.setdefault(size, View(size, (size,)))
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        operator = describe_operator(func)
+        kwargs = kwargs or {}
+        if operator.is_composite:  # under inference mode ops arrive before they are taken apart
+            with self:
+                return func.decompose(*args, **kwargs)
+        if operator.is_view:
+            return func(*args, **kwargs)
+        if operator.changes_view:
+            return self._change_view(operator, func, args, kwargs)
+        if operator.name == "aten.empty" and 0 in args[0]:
+            return self._kernels.run(func, operator, args, kwargs)  # scratch, as of a batch norm
+        inputs, attributes = self._read_arguments(operator, args, kwargs)
+        if operator.name == "aten._local_scalar_dense":
+            return self._read_scalar(args[0], inputs[0])
+        if operator.returns_number:
+            return self._compute_known(func, args, kwargs, inputs)
+        if operator.shape_only:
+            inputs, args = [], (_stand_in(args[0]), *args[1:])
+        stage = NOISE if operator.is_random else DEPLOY
+        for operand in inputs:
+            stage = max(stage, operand.value.stage)
+        module, kind = self._stack.innermost
+        node = Node(operator.name, module, kind, stage, inputs, [], attributes, func, args, kwargs)
+        if operator.writes is None:
+            result = self._run(operator, node)
+            self._write_results(node, result)
+        else:
+            result = self._overwrite(operator, node)
+        if node.outputs:
+            self.nodes.append(node)
+        return result
+
+    def _read_arguments(
+        self, operator: Operator, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[list[Operand], dict[str, Any]]:
+        """Tensors become operands, plain values attributes, both under the operator's names."""
+        inputs: list[Operand] = []
+        attributes: dict[str, Any] = {}
+        for name, argument in (*zip(operator.names, args, strict=False), *kwargs.items()):
+            if isinstance(argument, torch.Tensor):
+                inputs.append(self.operand(argument, name))
+            elif isinstance(argument, _PLAIN):
+                attributes[name] = argument
+            elif isinstance(argument, list | tuple):
+                tensors = [item for item in argument if isinstance(item, torch.Tensor)]
+                if tensors:
+                    inputs += [self.operand(item, name) for item in tensors]
+                else:
+                    attributes[name] = tuple(argument)
+            elif isinstance(argument, torch.dtype):
+                attributes[name] = str(argument).removeprefix("torch.")
+        return inputs, attributes
+
+    def _change_view(
+        self, operator: Operator, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Another view of the same memory, in place: no work, unless the model itself changed."""
+        role, name = self._names.get(args[0].untyped_storage()._cdata, ("", ""))
+        if name:
+            raise InvalidModelError(
+                f"{operator.name} reshapes the {role} {name!r} in place at {user_line()}; "
+                "a trace leaves the model as it is, so use the plain form"
+            )
+        result = func(*args, **kwargs)
+        memory = self._memories.get(args[0].untyped_storage()._cdata)
+        if memory is not None and args[0] is memory.keep:
+            memory.view = self._view(args[0], memory.value.size)
+        return result
+
+    def _run(self, operator: Operator, node: Node) -> Any:
+        """The op's outputs, as shapes."""
+        if operator.value_decides_shape and not _is_indexing_by_place(node):
+            return self._run_by_value(operator, node)
+        try:
+            return self._kernels.run(node.function, operator, node.arguments, node.keywords)
+        except NotImplementedError:  # an op that torch has no meta kernel for
+            if not all(operand.value.known for operand in node.inputs):
+                raise
+            args, kwargs = compute_arguments(node.arguments, node.keywords, node.inputs)
+            return map_tensors(to_meta, node.function(*args, **kwargs))
+
+    def _run_by_value(self, operator: Operator, node: Node) -> Any:
+        """The outputs of an op whose operands' values decide its shape."""
+        if operator.name in _SELECT_BY_MASK:  # of the first operand only the shape matters
+            args, kwargs = self._known_arguments(
+                operator.name, node.arguments[1:], node.keywords, node.inputs[1:]
+            )
+            result = node.function(_stand_in(node.arguments[0]), *args, **kwargs)
+        else:
+            args, kwargs = self._known_arguments(
+                operator.name, node.arguments, node.keywords, node.inputs
+            )
+            result = node.function(*args, **kwargs)
+        return map_tensors(to_meta, result)
+
+    def _known_arguments(
+        self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], operands: list[Operand]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        for operand in operands:
+            self._demand_known(operand, f"{name} makes a shape from")
+        return compute_arguments(args, kwargs, operands)
+
+    def _compute_known(
+        self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: list[Operand]
+    ) -> Any:
+        """What an op that compares tensors tells Python."""
+        for operand in inputs:
+            self._demand_known(operand, "Python reads the value of")
+        real_args, real_kwargs = compute_arguments(args, kwargs, inputs)
+        return func(*real_args, **real_kwargs)
+
+    def _read_scalar(self, tensor: torch.Tensor, operand: Operand) -> Any:
+        """`.item()`, `float(t)`, `if t:`: the value, if it is known."""
+        self._demand_known(operand, "Python reads the value of")
+        (real,), _ = compute_arguments((tensor,), {}, [operand])
+        value = real.item()
+        if operand.value.stage == SWITCH and not isinstance(value, bool):
+            self.notes[
+                f"the condition is read as a Python number at {user_line(short=True)}: "
+                "what follows from that number alone counts as stage deploy"
+            ] = None
+        return value
+
+    def _demand_known(self, operand: Operand, what: str) -> None:
+        value = operand.value
+        if value.known:
+            return
+        if value.stage > SWITCH:
+            raise DataDependentControlFlowError(
+                f"{what} a tensor that depends on {_DEPENDENCE[value.stage]} at {user_line()}; "
+                "a trace can follow control flow on parameters and on the condition only, so write "
+                "that line with tensor operations such as torch.where"
+            )
+        raise InvalidModelError(
+            f"{what} a tensor on the meta device at {user_line()}; "
+            "build the model on the CPU, or pass this value as a Python number"
+        )
+
+    def _write_results(self, node: Node, result: Any) -> None:
+        """Each new tensor holds a new value."""
+        known = tiny = node.stage <= SWITCH
+        for operand in node.inputs:
+            known, tiny = known and operand.value.known, tiny and operand.value.tiny
+        for place, tensor in enumerate(result if isinstance(result, tuple | list) else (result,)):
+            if not isinstance(tensor, torch.Tensor) or (not node.inputs and tensor.numel() == 0):
+                continue  # made of nothing, and holds nothing
+            memory = tensor.untyped_storage()
+            address = memory._cdata
+            if address in self._memories:
+                continue  # the op handed back what it was given
+            itemsize = tensor.element_size()
+            size = memory.nbytes() // itemsize
+            value = self._new_value(size, node.stage, node=node)
+            value.known, value.tiny = known, tiny and size <= _TINY_ELEMENTS
+            view = self._view(tensor, size)
+            self._memories[address] = _Memory(value, itemsize, tensor, view)
+            node.outputs.append(Operand(str(place), value, view, tensor.dtype))
+
+    def _overwrite(self, operator: Operator, node: Node) -> Any:
+        """An in-place op: its target's memory holds a new value, and it returns its target."""
+        node.in_place = True
+        place = operator.writes or 0
+        target = (
+            node.arguments[place]
+            if place < len(node.arguments)
+            else node.keywords[operator.names[place]]
+        )
+        if not isinstance(target, torch.Tensor) or place > 0:
+            raise MissingRuleError(
+                f"{operator.name} in module {node.module!r} writes to its argument "
+                f"{operator.names[place]!r}, which a trace cannot follow; use the op's plain form"
+            )
+        old = node.inputs[0]
+        if operator.name in _IGNORES_TARGET:
+            node.target_dropped = True
+            node.inputs = node.inputs[1:]
+            node.arguments = node.arguments[1:]
+            node.stage = max((o.value.stage for o in node.inputs), default=DEPLOY)
+            node.stage = max(node.stage, NOISE) if operator.is_random else node.stage
+        keeps = [] if old.view.is_whole else [old.value]
+        sources = [*(operand.value for operand in node.inputs), *keeps]
+        value = self._new_value(
+            old.value.size, max([node.stage, *(v.stage for v in keeps)]), node=node
+        )
+        value.previous = old.value
+        value.known = value.stage <= SWITCH and all(v.known for v in sources)
+        value.tiny = value.known and all(v.tiny for v in sources)
+        self._memories[target.untyped_storage()._cdata].value = value
+        node.outputs.append(Operand("0", value, old.view, old.dtype, old.converted))
+        return target
+
+    def _new_value(
+        self,
+        size: int,
+        stage: int,
+        *,
+        role: Role = "activation",
+        name: str = "",
+        node: Node | None = None,
+    ) -> Value:
+        self._count += 1
+        return Value(self._count - 1, size, stage, role=role, name=name, node=node)
+
+
+def _is_indexing_by_place(node: Node) -> bool:
+    """Whether whole numbers, not booleans, say what is taken: then shapes alone decide."""
+    return node.name == "aten.index" and not any(
+        operand.dtype in (torch.bool, torch.uint8) for operand in node.inputs[1:]
+    )
+
+
+_DEPENDENCE = {NOISE: f"a random draw (stage {STAGES[NOISE]})", INPUT: "the input data"}
+
+
+def _stand_in(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor of the same shape and type that takes no memory, for ops that read only these."""
+    return torch.empty((), dtype=tensor.dtype).expand(tensor.shape)
+
+
+def user_line(error: BaseException | None = None, *, short: bool = False) -> str:
+    """File and line of the innermost frame that is neither torch's nor ours.
+
+    Short, it names the file alone, so that a graph is the same wherever it was traced.
+    """
+    if error is None:
+        frames = traceback.walk_stack(sys._getframe(1))
+    else:
+        frames = reversed(list(traceback.walk_tb(error.__traceback__)))
+    for frame, number in frames:
+        module, file = str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename
+        ours = module == "torch" or module.startswith(("torch.", "smartsim.trace."))
+        if not ours and "<" not in file:
+            name = Path(file).name if short else file
+            return f"{name}:{number} ({linecache.getline(file, number, frame.f_globals).strip()})"
+    return "an unknown line"

@@ -1,0 +1,1 @@
+"""FOLDER x ATTACKS -> RESULT FILE: robust accuracies, the worst of several attacks."""

@@ -1,0 +1,238 @@
+"""From the folder of a run to a result file, which a killed evaluation leaves whole, lam by lam."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from smartsim.errors import ConfigurationError, FileFormatError
+from smartsim.files import read_json, write_json_atomically
+from smartsim.models import METHODS, ConditionalModel
+from smartsim.models.layers import Conv2d, Linear
+from smartsim.train.data import Dataset, load_dataset
+from smartsim.train.evaluate.plans import ATTACKS, EvaluationSettings
+from smartsim.train.evaluate.score import Score, evaluate_lam
+from smartsim.train.loop.folder import RunFolder, load_checkpoint
+from smartsim.train.loop.state import load_trained_model
+from smartsim.train.settings import TrainSettings
+
+__all__ = ["evaluate_run", "name_model", "parse_epsilon", "parse_lams"]
+
+FOUR_LAMS = (0.0, 0.2, 0.7, 1.0)
+"""Where a model that takes lam is evaluated unless told otherwise."""
+
+
+def evaluate_run(
+    folder: Path,
+    settings: EvaluationSettings,
+    *,
+    lams: Sequence[float] | None = None,
+    which: str = "best",
+    label: str | None = None,
+    device: str = "cpu",
+    output: Path | None = None,
+    dataset: Dataset | None = None,
+    facts: Mapping[str, Any] | None = None,
+    tell: Callable[[Score], None] = lambda score: None,
+) -> Path:
+    """Evaluate the model of a run at several lam, and write a result file.
+
+    Args:
+        folder: Of the run.
+        settings: Attacks and images.
+        lams: Values of lam; None is four of them, and for PGD-AT the one it was trained for.
+        which: "best" or "last" checkpoint.
+        label: What the report calls the model; None is `name_model`'s.
+        device: Where to run.
+        output: The file; None is `accuracies.json` in the folder. Its folder is made if missing.
+        dataset: The images; None loads those that the run was trained on.
+        facts: What else the file should say.
+        tell: Told each score when it is there.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigurationError: If settings do not fit, or the file cannot be written.
+        FileFormatError: If the run, its checkpoint or a file to be added to is damaged, the file
+            was made with other settings, or the run was trained on other data.
+    """
+    model, trained = load_trained_model(folder, which)
+    model.to(device)
+    if trained.threads is not None:
+        torch.set_num_threads(trained.threads)
+    data = dataset or load_dataset(trained.data)
+    run_folder = RunFolder(path=folder)
+    _check_data(run_folder, data)
+    path = output or folder / "accuracies.json"
+    asked = tuple(dict.fromkeys(lams or default_lams(trained)))
+    head: dict[str, Any] = {
+        "format": "smartsim-accuracies",
+        "version": 1,
+        "method": label or name_model(trained),
+        "setting": describe_setting(trained),
+        "protocol": {
+            "attacks": {name: ATTACKS[name].description for name in settings.attacks},
+            "images": settings.images,
+            "strong_images": settings.strong_images,
+            "autoattack_images": settings.autoattack_images,
+            "autoattack_lams": settings.autoattack_lams and list(settings.autoattack_lams),
+            "epsilon": settings.epsilon,
+            "draws": settings.draws,
+            "seed": settings.seed,
+            "checkpoint": which,
+        },
+        "trained": trained.to_dict(),
+        "data": {"name": data.name, "sha256": data.checksum},
+    }
+    if trained.method == "sparse":
+        checkpoint = run_folder.best if which == "best" else run_folder.last
+        head["layers"] = _count_layers(model, load_checkpoint(checkpoint).masks)
+    rows = _rows_of(path, head) if path.exists() else []
+    images, labels = data.test_images.to(device), data.test_labels.to(device)
+    done = {row["lam"] for row in rows}
+    left = [lam for lam in asked if lam not in done]
+    if left:
+        _prepare_output(path)
+    for lam in left:
+        scores = evaluate_lam(model, images, labels, lam, settings, tell=tell)
+        rows += [score.to_dict() for score in scores]
+        write_json_atomically(path, {**head, **(facts or {}), "results": rows})
+    return path
+
+
+def _check_data(folder: RunFolder, data: Dataset) -> None:
+    """Refuse other images than the run's; folders of old do not say which those are."""
+    _, facts = folder.read()
+    recorded = facts.get("data")
+    trained_on = recorded.get("sha256") if isinstance(recorded, Mapping) else None
+    if trained_on not in (None, data.checksum):
+        raise FileFormatError(
+            f"{folder.path}/run.json: the run was trained on data of SHA-256 {trained_on}, but "
+            f"{data.name} has {data.checksum}; fetch the data set that it was trained on"
+        )
+
+
+def _prepare_output(path: Path) -> None:
+    """Make the file's folder and write beside it as the results will be, hours before they are."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path}: cannot be written ({error.strerror}); choose another file with --output"
+        ) from error
+
+
+def _count_layers(model: ConditionalModel, masks: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+    """Size and nonzeros of each layer's weight, of which Figure 2 shows the share.
+
+    What has just grown is part of the network although it is zero yet: the masks know it.
+    """
+    return [
+        {
+            "name": name,
+            "weights": layer.weight.numel(),
+            "nonzeros": int(masks.get(f"{name}.weight", layer.weight).count_nonzero()),
+        }
+        for name, layer in model.named_modules()
+        if isinstance(layer, Conv2d | Linear)
+    ]
+
+
+def _rows_of(path: Path, head: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The results that a file has already, if they were measured in the same way."""
+    found = read_json(path, "a result file of the evaluator")
+    for key in ("format", "method", "protocol", "trained", "data"):
+        same = found.get(key) == head[key]
+        if key == "protocol":
+            same = _is_protocol(found.get(key), head[key])
+        if not same:
+            raise FileFormatError(
+                f"{path}: was made with another {key}; choose another file with --output"
+            )
+    rows: list[dict[str, Any]] = list(found["results"])
+    return rows
+
+
+def _is_protocol(found: object, ours: Mapping[str, Any]) -> bool:
+    """Whether a file's protocol is ours, which may say more of an attack at the end."""
+    if not isinstance(found, Mapping) or not isinstance(found.get("attacks"), Mapping):
+        return False
+    theirs: Mapping[str, object] = found["attacks"]
+    return (
+        {**found, "attacks": None} == {**ours, "attacks": None}
+        and theirs.keys() == ours["attacks"].keys()
+        and all(text.startswith(str(theirs[name])) for name, text in ours["attacks"].items())
+    )
+
+
+def default_lams(settings: TrainSettings) -> tuple[float, ...]:
+    """Four values; a method that is trained for one lam has that one."""
+    return (settings.lam,) if settings.method in ("pgdat", "sparse") else FOUR_LAMS
+
+
+def name_model(settings: TrainSettings) -> str:
+    """What reports call a model: the method's title, with what is not the paper's.
+
+    >>> from smartsim.train.settings import make_settings
+    >>> name_model(make_settings("smart", changes={"arch": "resnet8", "overlap": 0.0}))
+    'SMART [DSS] overlap 0'
+    """
+    model = settings.model
+    title = METHODS[model.method].title if settings.method != "sparse" else "sparse learning"
+    notes = []
+    if model.stages is not None:
+        usual = (model.architecture.default_stages, 0.5, 0.25)
+        if (model.stages, model.density, model.overlap) != usual:
+            notes.append(f"[{model.stages}]")
+            notes.append(f"overlap {model.overlap:g}")
+            if model.density != usual[1]:
+                notes.append(f"density {model.density:g}")
+    if model.norm != model.features.norm:
+        notes.append(f"{model.norm} batch norm")
+    if settings.alpha is not None:
+        notes.append(f"alpha {settings.alpha:g}")
+    if settings.method == "sparse":
+        notes.append(f"density {settings.sparse_density:g}")
+    return " ".join([title, *notes])
+
+
+def describe_setting(settings: TrainSettings) -> str:
+    """Network, data and epochs in a few words, the same for models that may be compared."""
+    model = settings.model
+    width = "" if model.width == 1 else f" of width {model.width:g}"
+    part = "" if settings.train_images is None else f" ({settings.train_images} images)"
+    return f"{model.arch}{width}, {settings.data}{part}, {settings.epochs} epochs"
+
+
+def parse_lams(text: str) -> tuple[float, ...]:
+    """`0,0.2,1` as numbers.
+
+    Raises:
+        ConfigurationError: If it is something else.
+    """
+    try:
+        lams = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigurationError(f"--lam {text!r} must be numbers in [0, 1]: 0,1") from error
+    if not all(0 <= lam <= 1 for lam in lams):
+        raise ConfigurationError(f"--lam {text!r} must be numbers in [0, 1]: 0,1")
+    return lams
+
+
+def parse_epsilon(text: str) -> float:
+    """`8/255` or `0.03` as a number.
+
+    >>> round(parse_epsilon("8/255"), 4)
+    0.0314
+    """
+    above, slash, below = text.partition("/")
+    try:
+        return float(above) / float(below) if slash else float(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise ConfigurationError(f"--epsilon {text!r} must be a number such as 8/255") from error

@@ -1,0 +1,1 @@
+"""SETTINGS x DATA -> FOLDER: the training loop, its state, and the folder it resumes from."""

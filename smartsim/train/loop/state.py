@@ -1,0 +1,256 @@
+"""The state of a run between two steps: made from its settings, saved, and restored."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from smartsim.errors import ConfigurationError, FileFormatError, TrainingError
+from smartsim.models import Condition, ConditionalModel, build_from_settings
+from smartsim.models.layers import NoisyWeight
+from smartsim.train.data import Dataset
+from smartsim.train.data.augment import pad_images
+from smartsim.train.loop.distributed import Processes, synchronise_norms
+from smartsim.train.loop.folder import (
+    Checkpoint,
+    Place,
+    RunFolder,
+    load_checkpoint,
+    save_checkpoint,
+)
+from smartsim.train.methods.optimise import make_optimizer, momenta, restore_momenta
+from smartsim.train.methods.sparse import SparseLearner
+from smartsim.train.methods.steps import Outcome
+from smartsim.train.settings import TrainSettings
+
+__all__ = [
+    "Run",
+    "load_trained_model",
+    "not_finite",
+    "prepare_run",
+    "restore_run",
+    "save_run",
+]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Run:
+    """The state of a run between two steps.
+
+    Attributes:
+        settings: Everything that determines the run.
+        folder: Its files.
+        dataset: The images, on the CPU.
+        device: Where it trains.
+        processes: This process and its peers.
+        model: The network.
+        forward: The same as a function, perhaps compiled.
+        optimizer: SGD.
+        learner: The masks of sparse learning.
+        noise: Where the model's fresh noise comes from.
+        padded: The training images on the device, as bytes with a border.
+        labels: Theirs.
+        place: How far the run has come.
+        waiting: Step, epoch, learning rate and outcome of each step since the last flush.
+        saved_at: When the last checkpoint was written, by the monotonic clock.
+        flushed_at: When metrics were written.
+        flush_every: Steps until they are again.
+    """
+
+    settings: TrainSettings
+    folder: RunFolder
+    dataset: Dataset
+    device: torch.device
+    processes: Processes
+    model: ConditionalModel
+    forward: Callable[[Tensor, Condition], Tensor]
+    optimizer: torch.optim.SGD
+    learner: SparseLearner | None
+    noise: torch.Generator | None
+    padded: Tensor
+    labels: Tensor
+    place: Place = field(default_factory=Place)
+    waiting: list[tuple[int, int, float, Outcome]] = field(default_factory=list)
+    saved_at: float = 0.0
+    flushed_at: float = 0.0
+    flush_every: int = 1
+
+    @property
+    def batches(self) -> int:
+        """Steps of an epoch: the last images that fill no batch are dropped."""
+        return len(self.labels) // self.settings.batch_size
+
+
+def prepare_run(
+    settings: TrainSettings,
+    dataset: Dataset,
+    folder: RunFolder,
+    device: str | torch.device,
+    processes: Processes,
+) -> Run:
+    """Everything before the first step; the weights are the seed's."""
+    _check_fit(settings, dataset, processes)
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    device = torch.device(device)
+    model = build_from_settings(settings.model).to(device)
+    if settings.alpha is not None:
+        for layer in model.modules():
+            if isinstance(layer, NoisyWeight):
+                layer.alpha.requires_grad_(False).fill_(settings.alpha)
+    if settings.channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if processes.count > 1:
+        synchronise_norms(model)
+    noise = None
+    if settings.model.noise == "fresh":
+        noise = torch.Generator(device)
+        model.draw_fresh_noise_from(noise)
+    learner = None
+    if settings.method == "sparse":
+        learner = SparseLearner(model, settings.sparse_density, settings.seed)
+    used = _used_images(settings, dataset)
+    return Run(
+        settings=settings,
+        folder=folder,
+        dataset=dataset,
+        device=device,
+        processes=processes,
+        model=model,
+        forward=torch.compile(model, dynamic=False) if settings.compile else model,
+        optimizer=make_optimizer(model, settings, device),
+        learner=learner,
+        noise=noise,
+        padded=pad_images(dataset.train_images[:used].to(device), _padding(settings)),
+        labels=dataset.train_labels[:used].to(device),
+    )
+
+
+def _padding(settings: TrainSettings) -> int:
+    return 0 if settings.augment == "none" else settings.padding
+
+
+def _used_images(settings: TrainSettings, dataset: Dataset) -> int:
+    most = len(dataset.train_images) - settings.validation_images
+    return most if settings.train_images is None else min(most, settings.train_images)
+
+
+def _check_fit(settings: TrainSettings, dataset: Dataset, processes: Processes) -> None:
+    if settings.model.classes != dataset.classes:
+        raise ConfigurationError(
+            f"{dataset.name} has {dataset.classes} classes, the network {settings.model.classes}; "
+            f"write --set classes={dataset.classes}"
+        )
+    if settings.model.in_channels != dataset.shape[0]:
+        raise ConfigurationError(
+            f"{dataset.name} has {dataset.shape[0]} channels, the network "
+            f"{settings.model.in_channels}; write --set in_channels={dataset.shape[0]}"
+        )
+    used = _used_images(settings, dataset)
+    if used < settings.batch_size:
+        raise ConfigurationError(
+            f"{max(used, 0)} training images are left of {len(dataset.train_images)} and fill no "
+            f"batch of {settings.batch_size}; lower validation_images or batch_size"
+        )
+    if settings.batch_size // 6 < processes.count > 1:
+        raise ConfigurationError(
+            f"a batch of {settings.batch_size} is too small for {processes.count} processes; "
+            f"each needs at least 6 images"
+        )
+
+
+def save_run(run: Run, path: Path) -> None:
+    """Write a checkpoint, unless a weight is no longer finite."""
+    if not run.processes.leads:
+        return
+    finite = torch.stack([p.detach().isfinite().all() for p in run.model.parameters()]).all()
+    if not finite:
+        raise not_finite(run, f"a weight is no longer finite after step {run.place.step - 1}")
+    save_checkpoint(
+        path,
+        Checkpoint(
+            place=run.place,
+            model=run.model.state_dict(),
+            momentum=momenta(run.model, run.optimizer),
+            masks={} if run.learner is None else run.learner.state(),
+        ),
+    )
+    run.saved_at = time.monotonic()
+
+
+def not_finite(run: Run, what: str) -> TrainingError:
+    """The error for a number that is NaN or infinite; it says what to go back to."""
+    kept = (
+        f"the last good checkpoint is {run.folder.last}"
+        if run.folder.last.exists()
+        else ("no checkpoint had been saved yet")
+    )
+    return TrainingError(f"{what}; {kept}; try a lower learning_rate")
+
+
+def restore_run(run: Run) -> None:
+    """Go back to the last checkpoint; without one, to the start.
+
+    Raises:
+        FileFormatError: If the run was trained on other data, or its checkpoint is damaged.
+    """
+    _, facts = run.folder.read()
+    sum_then = facts.get("data", {}).get("sha256", run.dataset.checksum)
+    if sum_then != run.dataset.checksum:
+        raise FileFormatError(
+            f"{run.folder.path}: was trained on {run.dataset.name} with the checksum "
+            f"{sum_then[:12]}, and the one here has {run.dataset.checksum[:12]}"
+        )
+    if not run.folder.last.exists():
+        if run.processes.leads:
+            run.folder.rewind(run.place)
+        return
+    checkpoint = load_checkpoint(run.folder.last)
+    _load_weights(run.model, checkpoint, run.folder.last)
+    restore_momenta(run.model, run.optimizer, checkpoint.momentum)
+    if run.learner is not None:
+        run.learner.load(checkpoint.masks)
+    run.place = checkpoint.place
+    if run.processes.leads:
+        run.folder.rewind(checkpoint.place)
+
+
+def load_trained_model(folder: Path, which: str = "best") -> tuple[ConditionalModel, TrainSettings]:
+    """The model of a run, in eval mode on the CPU, and the run's settings.
+
+    Args:
+        folder: Of the run.
+        which: "best" or "last" checkpoint.
+
+    Raises:
+        ConfigurationError: If there is no such checkpoint.
+        FileFormatError: If the folder is no run's, or the checkpoint is damaged.
+    """
+    run_folder = RunFolder(path=folder)
+    settings, _ = run_folder.read()
+    path = {"best": run_folder.best, "last": run_folder.last}.get(which)
+    if path is None:
+        raise ConfigurationError(f"checkpoint is {which!r}; possible: best, last")
+    if not path.exists():
+        raise ConfigurationError(f"{folder} has no checkpoint {path.name} yet")
+    model = build_from_settings(settings.model)
+    _load_weights(model, load_checkpoint(path), path)
+    return model.eval(), settings
+
+
+def _load_weights(model: ConditionalModel, checkpoint: Checkpoint, path: Path) -> None:
+    """Give the model a checkpoint's weights, or say in one sentence why not."""
+    state = model.state_dict()
+    for name in sorted(state.keys() | checkpoint.model.keys()):
+        theirs, ours = checkpoint.model.get(name), state.get(name)
+        if theirs is None or ours is None or theirs.shape != ours.shape:
+            has = "nothing" if theirs is None else f"shape {tuple(theirs.shape)}"
+            needs = "nothing" if ours is None else f"shape {tuple(ours.shape)}"
+            raise FileFormatError(
+                f"{path}: is a checkpoint of another network: for {name} it has {has}, "
+                f"{model.settings.name} has {needs}"
+            )
+    model.load_state_dict(dict(checkpoint.model))
