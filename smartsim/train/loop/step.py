@@ -33,14 +33,13 @@ def take_step(run: Run, places: Tensor) -> Outcome:
         flips=settings.augment == "crop-flip" and run.dataset.flips,
         generator=make_generator(settings.seed, "augment", number),
     )
-    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     share = run.processes.share
     if run.noise is not None:
         run.noise.manual_seed(make_seed(settings.seed, "noise", number))
     step = Step(
         model=run.model,
         forward=run.forward,
-        images=whole[share].contiguous(memory_format=layout),
+        images=whole[share].contiguous(memory_format=run.layout),
         labels=run.labels[places][share],
         batch_size=settings.batch_size,
         share=share,

@@ -256,7 +256,7 @@ def test_bf16_and_the_layout_of_channels_change_rounding_only(tmp_path: Path) ->
         "bf16": {"precision": "bf16"},
     }
     for name, changes in variants.items():
-        tiny_run(tmp_path / name, "smart", epochs=1, **changes)
+        tiny_run(tmp_path / name, "smart", epochs=1, width=0.5, **changes)  # 8 channels
         losses[name] = float(read_table(tmp_path / name / "metrics.csv")[1][3])
     assert losses["last"] == pytest.approx(losses["plain"], rel=1e-4)
     # bf16 has 8 bits of mantissa, and an attack amplifies: the first loss agrees to a few percent.
@@ -281,3 +281,23 @@ def test_a_dataset_moves_to_a_device_whole() -> None:
     moved = data.to(torch.device("cpu"))
     assert moved.checksum == data.checksum
     assert torch.equal(moved.test_images, data.test_images)
+
+
+def test_channels_lie_last_only_where_torch_computes_safely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stride-2 1x1 convolution of 4 channels corrupts the heap on AVX2; of 8 it does not."""
+    layouts = {}
+    for capability in ("AVX2", "AVX512"):
+        monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda c=capability: c)
+        for width in (0.25, 0.5):
+            settings = tiny_settings("pgdat", width=width)
+            folder = RunFolder(path=tmp_path / f"{capability}-{width}")
+            run = prepare_run(settings, tiny_data(), folder, "cpu", Processes())
+            layouts[capability, width] = run.layout
+    assert layouts == {
+        ("AVX2", 0.25): torch.contiguous_format,
+        ("AVX2", 0.5): torch.channels_last,
+        ("AVX512", 0.25): torch.channels_last,
+        ("AVX512", 0.5): torch.channels_last,
+    }
