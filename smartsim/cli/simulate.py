@@ -80,7 +80,7 @@ def simulate(graphs: tuple[Path, ...], output: Path | None, **options: Any) -> N
         raise ConfigurationError("--output holds one run; give one graph, or use --csv for several")
     written = [output] if output is not None else []
     if options["csv_file"] is not None:
-        from smartsim.files import write_text_atomically
+        from smartsim.records.files import write_text_atomically
 
         write_text_atomically(options["csv_file"], render_csv(every))
         written.append(options["csv_file"])

@@ -4,19 +4,16 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from smartsim.cost.laws import BASIS_ORDER, Basis
 from smartsim.counts.conventions import Convention
-from smartsim.counts.records import ACTIONS, Action
-from smartsim.errors import ConfigurationError, FileFormatError
-from smartsim.files import read_json, write_json_atomically
+from smartsim.counts.records import Action
+from smartsim.errors import ConfigurationError
 from smartsim.graph import STAGES, Stage
+from smartsim.records.document import STRICT, Document, Number, Positive, Whole
 
 __all__ = ["Energy", "EnergyItem", "MemoryEnergy", "Unpriced", "load_energy", "save_energy"]
-
-_FORMAT = "smartsim-energy"
-_VERSION = 1
 
 _KEYS = ("layer", "stage", "action", "conditional", "format")
 
@@ -37,12 +34,14 @@ class EnergyItem:
         extrapolated_pj: Energy whose price lies beyond the outermost published point.
     """
 
+    __pydantic_config__ = STRICT
+
     layer: str
     stage: Stage
     action: Action
     conditional: bool
     format: str
-    number: int | float
+    number: Number
     published_pj: float
     interpolated_pj: float
     extrapolated_pj: float
@@ -64,10 +63,12 @@ class Unpriced:
         number: How many acts, over all layers.
     """
 
+    __pydantic_config__ = STRICT
+
     stage: Stage
     action: Action
     format: str
-    number: int | float
+    number: Number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +83,12 @@ class MemoryEnergy:
         energy_pj: Energy.
     """
 
+    __pydantic_config__ = STRICT
+
     layer: str
     kind: Literal["weights", "index", "activations"]
     level: str
-    bits: int
+    bits: Whole
     energy_pj: float
 
 
@@ -111,6 +114,8 @@ class Energy:
         notes: What a reader of the numbers must know.
     """
 
+    __pydantic_config__ = STRICT
+
     model: str
     condition: Mapping[str, float]
     convention: Convention
@@ -120,7 +125,7 @@ class Energy:
     unit: str
     plan: str
     macs: tuple[str, ...]
-    inferences_per_switch: float
+    inferences_per_switch: Positive
     items: tuple[EnergyItem, ...]
     unpriced: tuple[Unpriced, ...] = ()
     memory: tuple[MemoryEnergy, ...] = ()
@@ -212,16 +217,7 @@ class Energy:
 
     def to_dict(self) -> dict[str, Any]:
         """The energy as JSON-ready values."""
-        return {
-            "format": _FORMAT,
-            "version": _VERSION,
-            **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)},
-            "condition": dict(self.condition),
-            "convention": self.convention.to_dict(),
-            "items": [dataclasses.asdict(item) for item in self.items],
-            "unpriced": [dataclasses.asdict(item) for item in self.unpriced],
-            "memory": [dataclasses.asdict(item) for item in self.memory],
-        }
+        return _DOCUMENT.to_dict(self)
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> "Energy":
@@ -230,29 +226,7 @@ class Energy:
         Raises:
             FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
         """
-        if data.get("format") != _FORMAT or data.get("version") != _VERSION:
-            raise FileFormatError(
-                f"not a smartsim energy of version {_VERSION} (its format is "
-                f"{data.get('format')!r}, version {data.get('version')!r}); "
-                "make one with `smartsim energy COUNTS --output FILE`"
-            )
-        try:
-            fields = {k: v for k, v in data.items() if k not in ("format", "version")}
-            return Energy(
-                **{
-                    **fields,
-                    "condition": {str(k): float(v) for k, v in data["condition"].items()},
-                    "convention": Convention.from_dict(data["convention"]),
-                    "macs": tuple(str(line) for line in data["macs"]),
-                    "items": tuple(_checked(EnergyItem(**row)) for row in data["items"]),
-                    "unpriced": tuple(_checked(Unpriced(**row)) for row in data["unpriced"]),
-                    "memory": tuple(_checked(MemoryEnergy(**row)) for row in data["memory"]),
-                    "notes": tuple(str(note) for note in data["notes"]),
-                }
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
-            raise FileFormatError(f"a damaged smartsim energy: {reason}") from error
+        return _DOCUMENT.from_dict(data)
 
     def _weight(self, stage: Stage) -> float:
         """How much of a stage one inference pays."""
@@ -261,7 +235,7 @@ class Energy:
 
 def save_energy(energy: Energy, path: str | Path) -> None:
     """Write `energy` as JSON to `path`, whole or not at all."""
-    write_json_atomically(path, energy.to_dict())
+    _DOCUMENT.save(energy, path)
 
 
 def load_energy(path: str | Path) -> Energy:
@@ -270,29 +244,13 @@ def load_energy(path: str | Path) -> Energy:
     Raises:
         FileFormatError: If the file is missing, damaged, or something else; the sentence names it.
     """
-    data = read_json(path, "a smartsim energy")
-    try:
-        return Energy.from_dict(data)
-    except FileFormatError as error:
-        raise FileFormatError(f"{path}: {error}") from error
+    return _DOCUMENT.load(path)
 
 
-_Record = TypeVar("_Record", EnergyItem, Unpriced, MemoryEnergy)
-
-
-def _checked(record: _Record) -> _Record:
-    """The record, if its fields hold what they can hold."""
-    for name, possible in (("stage", STAGES), ("action", ACTIONS)):
-        if (value := getattr(record, name, possible[0])) not in possible:
-            raise ValueError(f"{name} {value!r} is none of {', '.join(possible)}")
-    for field in dataclasses.fields(record):
-        value = getattr(record, field.name)
-        if field.name == "conditional":
-            fits = isinstance(value, bool)
-        elif field.name in ("layer", "stage", "action", "format", "kind", "level"):
-            fits = isinstance(value, str)
-        else:
-            fits = isinstance(value, int | float) and not isinstance(value, bool)
-        if not fits:
-            raise ValueError(f"{field.name} is {value!r}")
-    return record
+_DOCUMENT = Document(
+    record=Energy,
+    format="smartsim-energy",
+    version=1,
+    what="a smartsim energy",
+    remedy="make one with `smartsim energy COUNTS --output FILE`",
+)

@@ -3,11 +3,15 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from smartsim.errors import ConfigurationError, suggest_name
+from smartsim.records.document import STRICT
 
 __all__ = ["CONVENTIONS", "Convention", "get_convention"]
+
+Accumulator = Literal["paper", "hardware"]
+"""As wide as the operand, or 32 bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,8 @@ class Convention:
         accumulator: Width of the accumulator of a MAC: as wide as the operand, or 32 bits.
     """
 
+    __pydantic_config__ = STRICT
+
     name: str
     description: str = ""
     count_padding: bool = False
@@ -45,7 +51,7 @@ class Convention:
     count_noise_scaling: bool = True
     noise_on_every_parameter: bool = False
     count_scalar_parameters: bool = True
-    accumulator: str = "hardware"
+    accumulator: Accumulator = "hardware"
 
     def to_dict(self) -> dict[str, Any]:
         """The choices as JSON-ready values."""

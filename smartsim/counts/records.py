@@ -1,16 +1,15 @@
 """What counting leaves: how many of each action, by layer, op and stage. Knows no op."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from smartsim.counts.conventions import Convention
-from smartsim.errors import ConfigurationError, FileFormatError
-from smartsim.files import read_json, write_json_atomically
+from smartsim.errors import ConfigurationError
 from smartsim.graph import STAGES, Stage
+from smartsim.records.document import STRICT, Document, Number, Whole
 
 __all__ = ["ACTIONS", "Action", "Count", "Counts", "ParameterCounts", "load_counts", "save_counts"]
 
@@ -40,9 +39,6 @@ random draw, `shift_add` for one shift and its accumulation.
 
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
-_FORMAT = "smartsim-counts"
-_VERSION = 1
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
@@ -58,12 +54,14 @@ class Count:
         number: How many. An `int`, unless a measured density multiplied it.
     """
 
+    __pydantic_config__ = STRICT
+
     layer: str
     op: str
     stage: Stage
     action: Action
     conditional: bool
-    number: int | float
+    number: Number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +74,11 @@ class ParameterCounts:
         stored: Nonzero elements that a device must keep to run every path that was given.
     """
 
-    total: int
-    active: int
-    stored: int
+    __pydantic_config__ = STRICT
+
+    total: Whole
+    active: Whole
+    stored: Whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +94,8 @@ class Counts:
         ignored: Ops that were left out because the caller said so.
         notes: What a reader of the numbers must know.
     """
+
+    __pydantic_config__ = STRICT
 
     model: str
     condition: Mapping[str, float]
@@ -172,17 +174,7 @@ class Counts:
 
     def to_dict(self) -> dict[str, Any]:
         """The counts as JSON-ready values."""
-        return {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "model": self.model,
-            "condition": dict(self.condition),
-            "convention": self.convention.to_dict(),
-            "items": self.records(),
-            "parameters": dataclasses.asdict(self.parameters) if self.parameters else None,
-            "ignored": list(self.ignored),
-            "notes": list(self.notes),
-        }
+        return _DOCUMENT.to_dict(self)
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> "Counts":
@@ -191,31 +183,7 @@ class Counts:
         Raises:
             FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
         """
-        if data.get("format") != _FORMAT or data.get("version") != _VERSION:
-            raise FileFormatError(
-                f"not smartsim counts of version {_VERSION} (its format is "
-                f"{data.get('format')!r}, version {data.get('version')!r}); "
-                "make them with `smartsim count GRAPH --output FILE`"
-            )
-        try:
-            parameters = data["parameters"]
-            counts = Counts(
-                model=str(data["model"]),
-                condition={str(k): float(v) for k, v in data["condition"].items()},
-                convention=Convention.from_dict(data["convention"]),
-                items=tuple(Count(**row) for row in data["items"]),
-                parameters=ParameterCounts(**parameters) if parameters else None,
-                ignored=tuple(str(name) for name in data["ignored"]),
-                notes=tuple(str(note) for note in data["notes"]),
-            )
-            for item in counts.items:
-                _check_count(item)
-            if counts.parameters is not None:
-                _check_parameters(counts.parameters)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
-            raise FileFormatError(f"damaged smartsim counts: {reason}") from error
-        return counts
+        return _DOCUMENT.from_dict(data)
 
     def _combine(
         self, other: "Counts", combine: Callable[[int | float, int | float], int | float]
@@ -246,7 +214,7 @@ class Counts:
 
 def save_counts(counts: Counts, path: str | Path) -> None:
     """Write `counts` as JSON to `path`, whole or not at all."""
-    write_json_atomically(path, counts.to_dict())
+    _DOCUMENT.save(counts, path)
 
 
 def load_counts(path: str | Path) -> Counts:
@@ -255,29 +223,13 @@ def load_counts(path: str | Path) -> Counts:
     Raises:
         FileFormatError: If the file is missing, damaged, or something else; the sentence names it.
     """
-    data = read_json(path, "smartsim counts")
-    try:
-        return Counts.from_dict(data)
-    except FileFormatError as error:
-        raise FileFormatError(f"{path}: {error}") from error
+    return _DOCUMENT.load(path)
 
 
-def _check_count(item: Count) -> None:
-    if item.stage not in STAGES:
-        raise ValueError(f"stage {item.stage!r} is none of {', '.join(STAGES)}")
-    if item.action not in ACTIONS:
-        raise ValueError(f"action {item.action!r} is none of {', '.join(ACTIONS)}")
-    is_number = isinstance(item.number, int | float) and not isinstance(item.number, bool)
-    if not is_number or not math.isfinite(item.number):
-        raise ValueError(f"number {item.number!r} of layer {item.layer!r} is not a number")
-    for name in ("layer", "op"):
-        if not isinstance(getattr(item, name), str):
-            raise ValueError(f"{name} {getattr(item, name)!r} is not a name")
-    if not isinstance(item.conditional, bool):
-        raise ValueError(f"conditional {item.conditional!r} is neither true nor false")
-
-
-def _check_parameters(parameters: ParameterCounts) -> None:
-    for name, number in dataclasses.asdict(parameters).items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-            raise ValueError(f"{name} parameters {number!r} is not a whole number")
+_DOCUMENT = Document(
+    record=Counts,
+    format="smartsim-counts",
+    version=1,
+    what="smartsim counts",
+    remedy="make them with `smartsim count GRAPH --output FILE`",
+)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from smartsim.errors import FileFormatError
-from smartsim.files import find_shipped_folder
+from smartsim.records.files import find_shipped_folder
 
 __all__ = ["PublishedTable", "load_published"]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from smartsim.errors import ConfigurationError, FileFormatError, suggest_name
-from smartsim.files import read_json
+from smartsim.records.files import read_json
 from smartsim.train.evaluate.results import default_lams
 from smartsim.train.loop.folder import RunFolder, load_checkpoint
 from smartsim.train.settings import TrainSettings, make_settings

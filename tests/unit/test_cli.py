@@ -422,7 +422,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(
     def refuse(*_: object, dir: Path, **__: object) -> None:  # root may write to any real folder
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), f"{dir}/.temporary")
 
-    monkeypatch.setattr("smartsim.files.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("smartsim.records.files.tempfile.mkstemp", refuse)
     (folder / "locked").mkdir(mode=0o500)
     # The sentence names the file that was asked for, not the temporary one.
     fails(

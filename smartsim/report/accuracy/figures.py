@@ -15,7 +15,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from smartsim.errors import ConfigurationError, FileFormatError
-from smartsim.files import read_json, write_bytes_atomically, write_text_atomically
+from smartsim.records.files import read_json, write_bytes_atomically, write_text_atomically
 from smartsim.report.accuracy.results import (
     WORST,
     Measured,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from smartsim.errors import FileFormatError
-from smartsim.files import read_json
+from smartsim.records.files import read_json
 
 __all__ = [
     "WORST",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from smartsim.cost import Table, compare_shift_readings, missing_price, parse_format, price_actions
 from smartsim.counts import ACTIONS, Convention, count_actions
 from smartsim.errors import ConfigurationError, suggest_name
-from smartsim.files import write_bytes_atomically, write_text_atomically
+from smartsim.records.files import write_bytes_atomically, write_text_atomically
 from smartsim.report.energy.data import EnergyVsBits, build_energy_vs_bits
 from smartsim.report.energy.figure import draw_energy_vs_bits
 from smartsim.report.energy.marks import STYLE

@@ -7,6 +7,7 @@ import dataclasses
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import pandas as pd
 from tabulate import tabulate
@@ -23,6 +24,7 @@ from smartsim.cost import (
     price_actions,
 )
 from smartsim.counts import ACTIONS, Counts
+from smartsim.counts.conventions import Accumulator
 from smartsim.counts.passes import fold_batch_norm
 from smartsim.graph import Graph
 from smartsim.report.energy.data import EnergyVsBits
@@ -215,7 +217,7 @@ def accumulator_section(
         accumulator: [
             _overhead_percent(counts, baseline, table, f"int{bits}", accumulator) for bits in widths
         ]
-        for accumulator in ("paper", "hardware")
+        for accumulator in get_args(Accumulator)
     }
     narrow, wide = shares["paper"], shares["hardware"]
     return Section(
@@ -235,7 +237,7 @@ def accumulator_section(
 
 
 def _overhead_percent(
-    counts: Counts, baseline: Counts, table: Table, number_format: str, accumulator: str
+    counts: Counts, baseline: Counts, table: Table, number_format: str, accumulator: Accumulator
 ) -> float:
     extra, whole = (
         estimate_energy(

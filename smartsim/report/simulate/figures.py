@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from smartsim.errors import ConfigurationError
-from smartsim.files import write_bytes_atomically
+from smartsim.records.files import write_bytes_atomically
 from smartsim.report.energy.marks import LOOKS, STYLE
 from smartsim.report.simulate.text import front_frame
 from smartsim.simulate.explore.sweeps import SweepResult

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from smartsim.errors import ConfigurationError, suggest_name
-from smartsim.files import write_text_atomically
+from smartsim.records.files import write_text_atomically
 from smartsim.report.energy.marks import STYLE
 from smartsim.report.energy.sections import Section, render_sections
 from smartsim.report.energy.text import format_energy

@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from smartsim.counts import Counts
 from smartsim.errors import ConfigurationError, suggest_name
-from smartsim.files import write_text_atomically
+from smartsim.records.files import write_text_atomically
 from smartsim.report.table2.table import Number, Row, Table2
 
 __all__ = [

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from smartsim.cost import Table
 from smartsim.errors import ConfigurationError
-from smartsim.files import read_json, write_json_atomically, write_text_atomically
+from smartsim.records.files import read_json, write_json_atomically, write_text_atomically
 from smartsim.simulate.explore.designs import (
     DesignPrices,
     Designs,

@@ -1,14 +1,13 @@
 """What a simulation leaves: steps with their cycles, traffic and energy, and their sums."""
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from smartsim.errors import FileFormatError
-from smartsim.files import read_json, write_json_atomically
-from smartsim.graph import STAGES, Stage
+from smartsim.graph import Stage
+from smartsim.records.document import STRICT, Count, Document, Nonnegative, Positive, Whole
+from smartsim.records.files import quote
 
 __all__ = [
     "BOUNDS",
@@ -42,9 +41,6 @@ BOUNDS: tuple[Bound, ...] = get_args(Bound)
 COMPONENTS: tuple[Component, ...] = get_args(Component)
 INFERENCE: tuple[Stage, ...] = ("noise", "input")
 """Stages that are paid for in every inference."""
-
-_FORMAT = "smartsim-run"
-_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,32 +76,34 @@ class StepRun:
         energy_pj: Energy by component; components without a price are left out.
     """
 
-    index: int
+    __pydantic_config__ = STRICT
+
+    index: Whole
     layer: str
     ops: tuple[str, ...]
     stage: Stage
     format: str
-    shapes: tuple[tuple[int, int, int, int], ...] = ()
+    shapes: tuple[tuple[Whole, Whole, Whole, Whole], ...] = ()
     schedule: tuple[str, ...] = ()
-    products: int = 0
-    macs: int = 0
-    actions: Mapping[str, int] = field(default_factory=dict)
-    array_cycles: int = 0
-    vector_cycles: int = 0
-    onchip_cycles: int = 0
-    dram_cycles: int = 0
-    folds: int = 0
-    input_reads: int = 0
-    weight_reads: int = 0
-    accumulator_reads: int = 0
-    accumulator_writes: int = 0
-    outputs: int = 0
-    operand_moves: int = 0
-    sum_moves: int = 0
-    input_fetch_bits: int = 0
-    weight_fetch_bits: int = 0
-    dram_write_bits: int = 0
-    energy_pj: Mapping[str, float] = field(default_factory=dict)
+    products: Whole = 0
+    macs: Whole = 0
+    actions: Mapping[str, Whole] = field(default_factory=dict)
+    array_cycles: Whole = 0
+    vector_cycles: Whole = 0
+    onchip_cycles: Whole = 0
+    dram_cycles: Whole = 0
+    folds: Whole = 0
+    input_reads: Whole = 0
+    weight_reads: Whole = 0
+    accumulator_reads: Whole = 0
+    accumulator_writes: Whole = 0
+    outputs: Whole = 0
+    operand_moves: Whole = 0
+    sum_moves: Whole = 0
+    input_fetch_bits: Whole = 0
+    weight_fetch_bits: Whole = 0
+    dram_write_bits: Whole = 0
+    energy_pj: Mapping[str, Nonnegative] = field(default_factory=dict)
 
     @property
     def cycles(self) -> int:
@@ -144,9 +142,11 @@ class Unpriced:
         number: How much of it, over all steps.
     """
 
+    __pydantic_config__ = STRICT
+
     component: str
     what: str
-    number: int
+    number: Whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,15 +171,17 @@ class Run:
         notes: What a reader of the numbers must know.
     """
 
+    __pydantic_config__ = STRICT
+
     model: str
     condition: Mapping[str, float]
     accelerator: str
-    processing_elements: int
+    processing_elements: Count
     dataflow: str
     zeros: str
-    clock_hz: float
-    dram_bandwidth_bits_per_cycle: float
-    cycles_per_product: Mapping[str, int]
+    clock_hz: Positive
+    dram_bandwidth_bits_per_cycle: Positive
+    cycles_per_product: Mapping[str, Count]
     table: str
     unit: str
     plan: str
@@ -226,16 +228,7 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """The run as JSON-ready values."""
-        data = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return {
-            "format": _FORMAT,
-            "version": _VERSION,
-            **data,
-            "condition": dict(self.condition),
-            "cycles_per_product": dict(self.cycles_per_product),
-            "steps": [dataclasses.asdict(step) for step in self.steps],
-            "unpriced": [dataclasses.asdict(entry) for entry in self.unpriced],
-        }
+        return _DOCUMENT.to_dict(self)
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> "Run":
@@ -244,39 +237,12 @@ class Run:
         Raises:
             FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
         """
-        if data.get("format") != _FORMAT or data.get("version") != _VERSION:
-            raise FileFormatError(
-                f"not a smartsim run of version {_VERSION} (its format is "
-                f"{data.get('format')!r}, version {data.get('version')!r}); "
-                "make one with `smartsim simulate GRAPH --output FILE`"
-            )
-        fields = {key: value for key, value in data.items() if key not in ("format", "version")}
-        try:
-            fields["steps"] = tuple(_step(row) for row in fields["steps"])
-            fields["unpriced"] = tuple(Unpriced(**row) for row in fields["unpriced"])
-            fields["notes"] = tuple(str(note) for note in fields["notes"])
-            return Run(**fields)
-        except (KeyError, TypeError, ValueError) as error:
-            reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
-            raise FileFormatError(f"a damaged smartsim run: {reason}") from error
-
-
-def _step(row: Mapping[str, Any]) -> StepRun:
-    if row["stage"] not in STAGES:
-        raise ValueError(f"stage {row['stage']!r} is none of {', '.join(STAGES)}")
-    return StepRun(
-        **{
-            **row,
-            "ops": tuple(row["ops"]),
-            "schedule": tuple(row["schedule"]),
-            "shapes": tuple((int(m), int(k), int(n), int(r)) for m, k, n, r in row["shapes"]),
-        }
-    )
+        return _DOCUMENT.from_dict(data)
 
 
 def save_run(run: Run, path: str | Path) -> None:
     """Write `run` as JSON to `path`, whole or not at all."""
-    write_json_atomically(path, run.to_dict())
+    _DOCUMENT.save(run, path)
 
 
 def load_run(path: str | Path) -> Run:
@@ -285,8 +251,25 @@ def load_run(path: str | Path) -> Run:
     Raises:
         FileFormatError: If the file is missing, damaged, or something else; the sentence names it.
     """
-    data = read_json(path, "a smartsim run")
-    try:
-        return Run.from_dict(data)
-    except FileFormatError as error:
-        raise FileFormatError(f"{path}: {error}") from error
+    return _DOCUMENT.load(path)
+
+
+def _check_run(run: Run) -> None:
+    """Every step has a format whose products' cycles are known, and components that there are."""
+    for step in run.steps:
+        if step.macs and step.format not in run.cycles_per_product:
+            raise ValueError(f"step {step.index} is in {quote(step.format)}, which has no cycles")
+        if not step.ops:
+            raise ValueError(f"step {step.index} performs no op")
+        for name in step.energy_pj.keys() - set(COMPONENTS):
+            raise ValueError(f"step {step.index} has energy in {quote(name)}, no component")
+
+
+_DOCUMENT = Document(
+    record=Run,
+    format="smartsim-run",
+    version=1,
+    what="a smartsim run",
+    remedy="make one with `smartsim simulate GRAPH --output FILE`",
+    check=_check_run,
+)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from smartsim.errors import ConfigurationError, FileFormatError
-from smartsim.files import read_json, write_json_atomically
+from smartsim.records.files import read_json, write_json_atomically
 from smartsim.train.data.sources import Progress
 
 __all__ = ["has_pieces", "join_pieces", "split_file"]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from smartsim.errors import ConfigurationError, FileFormatError
-from smartsim.files import read_json, write_json_atomically
 from smartsim.models import METHODS, ConditionalModel
 from smartsim.models.layers import Conv2d, Linear
+from smartsim.records.files import read_json, write_json_atomically
 from smartsim.train.data import Dataset, load_dataset
 from smartsim.train.evaluate.plans import ATTACKS, EvaluationSettings
 from smartsim.train.evaluate.score import Score, evaluate_lam

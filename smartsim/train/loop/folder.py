@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from smartsim.errors import ConfigurationError, FileFormatError
-from smartsim.files import (
+from smartsim.records.files import (
     read_json,
     write_bytes_atomically,
     write_json_atomically,

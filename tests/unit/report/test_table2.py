@@ -10,7 +10,7 @@ import pytest
 
 from smartsim.counts import CONVENTIONS, count_actions, count_parameters, get_convention
 from smartsim.errors import ConfigurationError, FileFormatError
-from smartsim.files import find_shipped_folder
+from smartsim.records.files import find_shipped_folder
 from smartsim.report.accuracy.results import Measured, load_measured
 from smartsim.report.published import load_published
 from smartsim.report.style.provenance import collect_provenance

@@ -214,7 +214,7 @@ def test_a_run_survives_its_file(tmp_path: Path) -> None:
     [
         ("{}", "not a smartsim run"),
         ("[1]", "holds a JSON list"),
-        ('{"format": "smartsim-run", "version": 1}', "no field 'steps'"),
+        ('{"format": "smartsim-run", "version": 1}', "no field 'model'"),
         ('{"format": "smartsim-run", "version": 9}', "not a smartsim run of version 1"),
     ],
 )

@@ -1,0 +1,1 @@
+"""FILE <-> RECORD: one way in and out for every file: whole or not at all, versioned, checked."""
