@@ -15,11 +15,13 @@ from smartsim.errors import ConfigurationError
 from smartsim.simulate.array.systolic import Dataflow
 
 __all__ = [
+    "COMPONENTS",
     "ELEMENTS",
     "ZERO_KINDS",
     "Accelerator",
     "Buffer",
     "Citation",
+    "Component",
     "Element",
     "VectorUnit",
     "ZeroKind",
@@ -27,12 +29,25 @@ __all__ = [
     "parse_zero_policy",
 ]
 
+Component = Literal[
+    "array",
+    "vector",
+    "registers",
+    "input_buffer",
+    "weight_buffer",
+    "output_buffer",
+    "accumulators",
+    "dram",
+]
+"""Part of a machine that energy goes to."""
+
 Element = Literal["mac", "shift_add", "add"]
 """What a processing element can do each cycle."""
 
 ZeroKind = Literal["none", "gating", "skipping", "n:m"]
 """What it makes of a known zero: nothing; save the energy; save the cycle; the cycles of m - n."""
 
+COMPONENTS: tuple[Component, ...] = get_args(Component)
 ELEMENTS: tuple[Element, ...] = get_args(Element)
 ZERO_KINDS: tuple[ZeroKind, ...] = get_args(ZeroKind)
 MOST_WINDOW = 64

@@ -17,8 +17,7 @@ from smartsim.cost import NumberFormat, Table, memory_row, price_actions
 from smartsim.cost.prices import missing_price
 from smartsim.counts import ACTIONS, Action
 from smartsim.errors import ConfigurationError
-from smartsim.simulate.machine.accelerators import Accelerator
-from smartsim.simulate.network.runs import Component
+from smartsim.simulate.machine.accelerators import Accelerator, Component
 
 __all__ = ["MachinePrices", "price_machine", "price_sram"]
 

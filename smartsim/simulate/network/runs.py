@@ -8,13 +8,12 @@ from typing import Any, Literal, get_args
 from smartsim.graph import Stage
 from smartsim.records.document import STRICT, Count, Document, Nonnegative, Positive, Whole
 from smartsim.records.files import quote
+from smartsim.simulate.machine.accelerators import COMPONENTS
 
 __all__ = [
     "BOUNDS",
-    "COMPONENTS",
     "INFERENCE",
     "Bound",
-    "Component",
     "Run",
     "StepRun",
     "Unpriced",
@@ -25,20 +24,7 @@ __all__ = [
 Bound = Literal["compute", "vector", "on-chip", "DRAM"]
 """What a step waits for: the array, the vector unit, a buffer's port, or memory."""
 
-Component = Literal[
-    "array",
-    "vector",
-    "registers",
-    "input_buffer",
-    "weight_buffer",
-    "output_buffer",
-    "accumulators",
-    "dram",
-]
-"""Where energy goes."""
-
 BOUNDS: tuple[Bound, ...] = get_args(Bound)
-COMPONENTS: tuple[Component, ...] = get_args(Component)
 INFERENCE: tuple[Stage, ...] = ("noise", "input")
 """Stages that are paid for in every inference."""
 

@@ -15,13 +15,13 @@ from dataclasses import replace
 from smartsim.cost import NumberFormat, PrecisionPlan, Table, uniform_plan
 from smartsim.graph import Graph
 from smartsim.simulate.array.systolic import ArrayActivity
-from smartsim.simulate.machine.accelerators import Accelerator
+from smartsim.simulate.machine.accelerators import Accelerator, Component
 from smartsim.simulate.machine.pricing import MachinePrices, price_machine
 from smartsim.simulate.network.check import check_run
 from smartsim.simulate.network.layer import Beside, choose_schedule, count_vector_cycles, divide_up
 from smartsim.simulate.network.lowering import Step, lower_graph
 from smartsim.simulate.network.reuse import Placement, place_values
-from smartsim.simulate.network.runs import Component, Run, StepRun, Unpriced
+from smartsim.simulate.network.runs import Run, StepRun, Unpriced
 
 __all__ = ["simulate_network"]
 
