@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smartsim.errors import ConfigurationError
-
 if TYPE_CHECKING:
     from smartsim.counts import Convention
 
@@ -61,15 +59,6 @@ def show_result(output: Path | None, text: str, data: Any) -> None:
 
 def read_convention(name: str) -> "Convention":
     """The shipped convention of that name, or the one in a TOML file."""
-    from smartsim.counts import Convention, get_convention
+    from smartsim.counts.conventions import load_convention
 
-    if not name.endswith(".toml"):
-        return get_convention(name)
-    import tomllib
-
-    try:
-        return Convention.from_dict(tomllib.loads(Path(name).read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{name}: is no TOML: {error}") from error
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{name}: {error}") from error
+    return load_convention(name)

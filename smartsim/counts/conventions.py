@@ -3,12 +3,14 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from smartsim.errors import ConfigurationError, suggest_name
 from smartsim.records.document import STRICT
+from smartsim.records.files import quote, read_toml
 
-__all__ = ["CONVENTIONS", "Convention", "get_convention"]
+__all__ = ["CONVENTIONS", "Accumulator", "Convention", "get_convention", "load_convention"]
 
 Accumulator = Literal["paper", "hardware"]
 """As wide as the operand, or 32 bits."""
@@ -67,17 +69,19 @@ class Convention:
         fields = {f.name: f for f in dataclasses.fields(Convention)}
         for key, value in data.items():
             if key not in fields:
-                raise ConfigurationError(f"a convention has no {key!r}{suggest_name(key, fields)}")
+                raise ConfigurationError(
+                    f"a convention has no {quote(key)}{suggest_name(key, fields)}"
+                )
             wanted = bool if fields[key].type is bool else str
             if not isinstance(value, wanted):
                 raise ConfigurationError(
-                    f"a convention's {key} is {value!r}; it must be a {wanted.__name__}"
+                    f"a convention's {key} is {quote(value)}; it must be a {wanted.__name__}"
                 )
         if "name" not in data:
             raise ConfigurationError("a convention needs a name, so that reports can print it")
         if data.get("accumulator", "hardware") not in ("paper", "hardware"):
             raise ConfigurationError(
-                f"a convention's accumulator is {data['accumulator']!r}; "
+                f"a convention's accumulator is {quote(data['accumulator'])}; "
                 "possible: 'paper' (as wide as the operand), 'hardware' (32 bits)"
             )
         return Convention(**data)
@@ -125,3 +129,21 @@ def get_convention(name: str) -> Convention:
     if name not in CONVENTIONS:
         raise ConfigurationError(f"unknown convention {name!r}{suggest_name(name, CONVENTIONS)}")
     return CONVENTIONS[name]
+
+
+def load_convention(name: str | Path) -> Convention:
+    """A shipped convention by name, or one of your own by the path of its `.toml` file.
+
+    >>> load_convention("paper").count_padding
+    True
+
+    Raises:
+        ConfigurationError: If there is no such convention, or the file names what it has not.
+        FileFormatError: If the file cannot be read, or is damaged.
+    """
+    if not str(name).lower().endswith(".toml"):
+        return get_convention(str(name))
+    try:
+        return Convention.from_dict(read_toml(name, "a convention"))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name}: {error}") from error

@@ -18,7 +18,7 @@ from smartsim.cost import (
     price_actions,
     price_counts,
 )
-from smartsim.cost.laws import LAWS, Law, interpolate_energy
+from smartsim.cost.prices.laws import LAWS, Law, interpolate_energy
 from smartsim.counts.conventions import get_convention
 from smartsim.counts.records import ACTIONS, Count, Counts
 from smartsim.graph import STAGES

@@ -361,8 +361,11 @@ def test_count_answers_a_damaged_graph_with_one_sentence(
         (("none.json",), "none.json: cannot be read (No such file or directory)"),
         ((".",), "cannot be read (Is a directory)"),
         (("GRAPH", "--convention", "exat"), "unknown convention 'exat'; did you mean 'exact'?"),
-        (("GRAPH", "--convention", "none.toml"), "none.toml: No such file or directory"),
-        (("GRAPH", "--convention", "bad.toml"), "bad.toml: is no TOML"),
+        (
+            ("GRAPH", "--convention", "none.toml"),
+            "none.toml: cannot be read (No such file or directory)",
+        ),
+        (("GRAPH", "--convention", "bad.toml"), "bad.toml: is damaged TOML"),
         (("GRAPH", "--convention", "odd.toml"), "odd.toml: a convention has no 'flops'"),
         (("GRAPH", "-o", "."), "Is a directory"),
         ((), "Missing argument 'GRAPH'"),

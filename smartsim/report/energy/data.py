@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from smartsim.cost import NumberFormat, Table, parse_format, price_counts
-from smartsim.cost.formats import FLOAT_FORMATS
-from smartsim.cost.laws import BASIS_ORDER
+from smartsim.cost.formats.numbers import FLOAT_FORMATS
+from smartsim.cost.prices.laws import BASIS_ORDER
 from smartsim.counts import ACTIONS, Convention, Counts
 from smartsim.errors import ConfigurationError
 from smartsim.graph import STAGES

@@ -19,7 +19,7 @@ from smartsim.cost import (
     estimate_energy,
     estimate_memory,
     find_break_even,
-    load_table,
+    list_arithmetic_tables,
     parse_format,
     price_actions,
 )
@@ -42,14 +42,6 @@ __all__ = [
 ]
 
 _WIDTH = 80
-_SENSITIVITY = (
-    "horowitz2014_45nm",
-    "shiftaddnet2020_asic_45nm",
-    "jouppi2021_7nm",
-    "aladdin2014_40nm_1ns",
-    "aladdin2014_40nm_5ns",
-    "shiftaddnet2020_fpga_zc706",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,15 +244,14 @@ def _overhead_percent(
     return 100 * extra.conditional_pj / whole.per_inference_pj
 
 
-def sensitivity_section(names: Sequence[str] = _SENSITIVITY) -> Section:
-    """The paper's two ratios from every table that can give them."""
+def sensitivity_section(tables: Sequence[Table] = ()) -> Section:
+    """The paper's two ratios from every table that can give them; by default all shipped ones."""
     rows = []
-    for name in names:
-        table = load_table(name)
+    for table in tables or list_arithmetic_tables():
         gaps = [_ratio(table, f"int{bits}", "mac") for bits in (32, 8)]
         gap = f"{gaps[0] / gaps[1]:.2f}" if gaps[0] and gaps[1] else "-"
         shifts = [_ratio(table, f"shift{bits}", "shift_add") for bits in (8, 32)]
-        rows.append((name, gap, *(f"{value:.2f}" if value else "-" for value in shifts)))
+        rows.append((table.name, gap, *(f"{value:.2f}" if value else "-" for value in shifts)))
     return Section(
         title="How far the paper's 4.2x and 1.8x depend on the table",
         head=("table", "MAC/ADD, 32 over 8", "shift-add/ADD, 8", "at 32"),

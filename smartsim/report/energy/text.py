@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from tabulate import tabulate
 
 from smartsim.cost import Energy, Table, list_tables, load_table
-from smartsim.cost.laws import law_of
-from smartsim.cost.tables import Row
+from smartsim.cost.prices.laws import law_of
+from smartsim.cost.tables.table import Row
 from smartsim.graph import Stage
 
 __all__ = ["format_energy", "render_energy", "render_table", "render_table_list"]

@@ -1,15 +1,16 @@
 """Reading accelerators from TOML: every value with its source, every fault with file and key."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from smartsim.cost import Source, cost_models_folder
 from smartsim.counts import ACTIONS
 from smartsim.errors import ConfigurationError, FileFormatError, suggest_name
+from smartsim.records.faults import list_faults
+from smartsim.records.files import quote, read_toml
+from smartsim.records.sources import Source, cost_models_folder, named, shipped_sources
 from smartsim.simulate.array.systolic import Dataflow
 from smartsim.simulate.machine.accelerators import (
     ELEMENTS,
@@ -24,7 +25,6 @@ __all__ = ["list_accelerators", "load_accelerator"]
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 _Positive = Annotated[int, Field(gt=0)]
-_MOST_FAULTS = 6
 
 
 class _Cited(BaseModel):
@@ -102,16 +102,6 @@ class _Vector(BaseModel):
     cycles: dict[str, _Whole] = {}
 
 
-class _Source(BaseModel):
-    model_config = _STRICT
-    authors: list[str]
-    title: str
-    venue: str
-    year: int
-    doi: str = ""
-    arxiv: str = ""
-
-
 class _File(BaseModel):
     model_config = _STRICT
     name: str
@@ -122,7 +112,7 @@ class _File(BaseModel):
     accumulator: _Accumulator
     dram: _Dram
     vector: _Vector
-    sources: dict[str, _Source] = {}
+    sources: dict[str, Source] = {}
 
 
 def list_accelerators() -> tuple[str, ...]:
@@ -169,30 +159,13 @@ def _folder() -> Path:
 def _read(path: Path) -> _File:
     """The file's content, with every fault of form in one sentence."""
     try:
-        data = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise FileFormatError(
-            f"{path}: cannot be read ({error.strerror}); expected an accelerator as TOML"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise FileFormatError(
-            f"{path}: is not UTF-8 text; expected an accelerator as TOML"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise FileFormatError(f"{path}: is damaged TOML ({error})") from error
-    try:
-        content = _File.model_validate(data)
+        content = _File.model_validate(read_toml(path, "an accelerator"))
     except ValidationError as error:
-        raise FileFormatError(f"{path}: {_list_faults(list(_faults(error)))}") from error
+        raise FileFormatError(f"{path}: {list_faults(list(_faults(error)))}") from error
     faults = list(_source_faults(content))
     if faults:
-        raise FileFormatError(f"{path}: {_list_faults(faults)}")
+        raise FileFormatError(f"{path}: {list_faults(faults)}")
     return content
-
-
-def _list_faults(faults: list[str]) -> str:
-    more = len(faults) - _MOST_FAULTS
-    return "; ".join(faults[:_MOST_FAULTS]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _faults(error: ValidationError) -> Iterator[str]:
@@ -207,14 +180,14 @@ def _faults(error: ValidationError) -> Iterator[str]:
                 yield f"{key}: unknown key"
             case "model_type":
                 given = fault["input"]
-                yield f'{key}: has no source; write {{ value = {given}, source = "..." }}'
+                yield f'{key}: has no source; write {{ value = {quote(given)}, source = "..." }}'
             case _:
                 message = fault["msg"].lower().replace("input ", "")
-                yield f"{key}: is {fault['input']!r}; {message}"
+                yield f"{key}: is {quote(fault['input'])}; {message}"
 
 
 def _source_faults(content: _File) -> Iterator[str]:
-    known = {**_shipped_sources(), **content.sources}
+    known = {**shipped_sources(), **named(content.sources)}
     for key, cited in _cited(content):
         if cited.source == "assumed":
             if not cited.note:
@@ -237,7 +210,7 @@ def _cited(content: BaseModel, prefix: str = "") -> Iterator[tuple[str, _Cited]]
             key = f"{prefix}{name}{'.' if member else ''}{member}"
             if isinstance(entry, _Cited):
                 yield key, entry
-            elif isinstance(entry, BaseModel) and not isinstance(entry, _Source):
+            elif isinstance(entry, BaseModel) and not isinstance(entry, Source):
                 yield from _cited(entry, f"{key}.")
 
 
@@ -253,13 +226,8 @@ def _citations(content: _File) -> Iterator[Citation]:
         )
 
 
-def _shipped_sources() -> dict[str, _Source]:
-    data = tomllib.loads((cost_models_folder() / "sources.toml").read_text(encoding="utf-8"))
-    return {key: _Source.model_validate(entry) for key, entry in data["sources"].items()}
-
-
 def _build(content: _File, citations: tuple[Citation, ...]) -> Accelerator:
-    sources = {**_shipped_sources(), **content.sources}
+    sources = {**shipped_sources(), **named(content.sources)}
     used = sorted({citation.source for citation in citations} - {"assumed"})
     array, vector = content.array, content.vector
     return Accelerator(
@@ -285,7 +253,7 @@ def _build(content: _File, citations: tuple[Citation, ...]) -> Accelerator:
             on_weight_path=vector.on_weight_path.value,
         ),
         citations=citations,
-        sources=tuple(_source(key, sources[key]) for key in used),
+        sources=tuple(sources[key] for key in used),
     )
 
 
@@ -295,8 +263,3 @@ def _buffer(entry: _Buffer) -> Buffer:
         width_bits=entry.width_bits.value,
         double_buffered=entry.double_buffered.value,
     )
-
-
-def _source(key: str, entry: _Source) -> Source:
-    fields: dict[str, Any] = {**entry.model_dump(), "authors": tuple(entry.authors)}
-    return Source(key=key, **fields)

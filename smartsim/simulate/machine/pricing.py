@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smartsim.cost import NumberFormat, Table, memory_row, price_actions
-from smartsim.cost.prices import missing_price
+from smartsim.cost.prices.recipes import missing_price
 from smartsim.counts import ACTIONS, Action
 from smartsim.errors import ConfigurationError
 from smartsim.simulate.machine.accelerators import Accelerator, Component

@@ -116,7 +116,7 @@ def test_a_plan_that_does_not_fit_the_layers_is_an_error(
         ("p.toml", b'default = "in8"', "key 'default': unknown number format"),
         ("p.toml", b"", "no pattern and no default"),
         ("p.toml", b"[layers", "damaged TOML"),
-        ("p.csv", b"", "line 1 must be pattern,format"),
+        ("p.csv", b"", "is empty; expected a precision plan"),
         ("p.csv", b"layer,format\na,int8", "line 1 must be pattern,format"),
         ("p.csv", b"pattern,format\na,int8,x", "line 2 has 3 cells"),
         ("p.csv", b"pattern,format\na,int99", "line 2: number format 'int99'"),

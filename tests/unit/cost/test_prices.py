@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from smartsim.cost import load_table, parse_format, price_actions
-from smartsim.cost.laws import interpolate_energy, law_of
-from smartsim.cost.prices import describe_mac
+from smartsim.cost.prices.laws import interpolate_energy, law_of
+from smartsim.cost.prices.recipes import describe_mac
 from smartsim.counts.records import ACTIONS
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from smartsim.cost import combine_tables, cost_models_folder, list_tables, load_table, memory_row
-from smartsim.cost.load import COLUMNS
+from smartsim.cost.tables.load import COLUMNS
 from smartsim.errors import ConfigurationError, FileFormatError
 
 HEADER = ",".join(COLUMNS)
@@ -209,9 +209,9 @@ def test_a_table_of_ones_own_needs_a_description_and_may_bring_sources(write: Wr
     ("sources", "rule"),
     [
         ("[tables.mine", "is damaged TOML"),
-        ('[tables.mine]\ndescription = "d"\n', "tables.mine.technology: Field required"),
-        (DESCRIPTION + "[sources.x]\nyear = 'soon'\n", "sources.x.year"),
-        (DESCRIPTION + "[tales.x]\n", "tales: Extra inputs"),
+        ('[tables.mine]\ndescription = "d"\n', "no field 'technology' of tables.mine"),
+        (DESCRIPTION + "[sources.x]\nyear = 'soon'\n", "year of sources.x cannot be 'soon'"),
+        (DESCRIPTION + "[tales.x]\n", "unknown field 'tales'"),
     ],
 )
 def test_a_broken_sources_file_names_the_field(write: Write, sources: str, rule: str) -> None:

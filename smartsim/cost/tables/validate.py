@@ -1,27 +1,13 @@
 """The rules that every row and table must keep; a fault is the end of a sentence. Reads no file."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
-from smartsim.cost.formats import MAX_BITS
-from smartsim.cost.tables import ARITHMETIC, BASES, MEMORIES, STATUSES, UNITS, Row
+from smartsim.cost.formats.numbers import MAX_BITS
+from smartsim.cost.tables.table import ARITHMETIC, BASES, MEMORIES, STATUSES, UNITS, Row
 from smartsim.errors import suggest_name
 
-__all__ = ["find_row_faults", "find_table_faults", "list_faults"]
-
-_MOST_FAULTS = 8
-
-
-def list_faults(faults: Sequence[str]) -> str:
-    """Faults as one sentence, the first few in full.
-
-    >>> list_faults(["line 2: unit is missing", "line 3: repeats line 2"])
-    'line 2: unit is missing; line 3: repeats line 2'
-    """
-    shown = "; ".join(faults[:_MOST_FAULTS])
-    return shown + (
-        f"; and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
-    )
+__all__ = ["find_row_faults", "find_table_faults"]
 
 
 def find_row_faults(record: Mapping[str, str], sources: Collection[str]) -> Iterator[str]:

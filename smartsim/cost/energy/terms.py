@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smartsim.cost.energy import Energy
-from smartsim.cost.estimate import estimate_energy
-from smartsim.cost.formats import parse_format
-from smartsim.cost.tables import Table
+from smartsim.cost.energy.energy import Energy
+from smartsim.cost.energy.estimate import estimate_energy
+from smartsim.cost.formats.numbers import parse_format
+from smartsim.cost.tables.table import Table
 from smartsim.counts.records import Counts
 from smartsim.errors import ConfigurationError
 

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from smartsim.counts.records import ACTIONS
 from smartsim.errors import ConfigurationError
+from smartsim.records.sources import Source
 
 __all__ = [
     "ARITHMETIC",
@@ -16,7 +17,6 @@ __all__ = [
     "Row",
     "RowBasis",
     "RowStatus",
-    "Source",
     "Table",
     "combine_tables",
     "memory_row",
@@ -39,35 +39,6 @@ ARITHMETIC = ("shift", *(a for a in ACTIONS if a not in ("mac", "shift_add")))
 
 MEMORIES = ("register", "network", "sram", "dram")
 """Accesses that a row may price, from near to far."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A publication.
-
-    Attributes:
-        key: Name by which rows refer to it.
-        authors: Names in order.
-        title: Title.
-        venue: Where it appeared.
-        year: When.
-        doi: Digital object identifier, or "".
-        arxiv: arXiv number, or "".
-    """
-
-    key: str
-    authors: tuple[str, ...]
-    title: str
-    venue: str
-    year: int
-    doi: str = ""
-    arxiv: str = ""
-
-    @property
-    def citation(self) -> str:
-        """One line for a reader."""
-        place = f", doi:{self.doi}" if self.doi else f", arXiv:{self.arxiv}" if self.arxiv else ""
-        return f'{", ".join(self.authors)}: "{self.title}", {self.venue}, {self.year}{place}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

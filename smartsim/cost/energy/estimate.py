@@ -2,11 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 
-from smartsim.cost.energy import Energy, EnergyItem, MemoryEnergy, Unpriced
-from smartsim.cost.formats import NumberFormat
-from smartsim.cost.plans import PrecisionPlan, uniform_plan
-from smartsim.cost.prices import ESSENTIAL, describe_mac, missing_price, price_actions, recipe_of
-from smartsim.cost.tables import Table
+from smartsim.cost.energy.energy import Energy, EnergyItem, MemoryEnergy, Unpriced
+from smartsim.cost.formats.numbers import NumberFormat
+from smartsim.cost.formats.plans import PrecisionPlan, uniform_plan
+from smartsim.cost.prices.recipes import (
+    ESSENTIAL,
+    describe_mac,
+    missing_price,
+    price_actions,
+    recipe_of,
+)
+from smartsim.cost.tables.table import Table
 from smartsim.counts.records import ACTIONS, Action, Counts
 from smartsim.errors import ConfigurationError
 from smartsim.graph import Stage
@@ -35,8 +41,8 @@ def estimate_energy(
         plan: One format for all layers, by name or as a record, or a plan by layer.
         inferences_per_switch: Inferences between two switches of the condition, above 0.
         mean_terms: Mean number of terms of a weight, by layer, counted from real weights (see
-            `smartsim.cost.terms`); takes the place of a shift format's own number in the layers
-            that it names.
+            `smartsim.cost.energy.terms`); takes the place of a shift format's own number in the
+            layers that it names.
         memory: What `estimate_memory` returned, as a column of its own.
 
     Raises:

@@ -15,11 +15,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from smartsim.cost.energy import MemoryEnergy
-from smartsim.cost.formats import NumberFormat, parse_format
-from smartsim.cost.plans import PrecisionPlan, uniform_plan
-from smartsim.cost.prices import price_actions
-from smartsim.cost.tables import Table, memory_row
+from smartsim.cost.energy.energy import MemoryEnergy
+from smartsim.cost.formats.numbers import NumberFormat, parse_format
+from smartsim.cost.formats.plans import PrecisionPlan, uniform_plan
+from smartsim.cost.prices.recipes import price_actions
+from smartsim.cost.tables.table import Table, memory_row
 from smartsim.counts.records import ACTIONS
 from smartsim.counts.work import MATMULS
 from smartsim.errors import ConfigurationError, suggest_name

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from smartsim.cost.energy import Energy
+from smartsim.cost.energy.energy import Energy
 from smartsim.errors import ConfigurationError
 
 __all__ = ["BreakEven", "find_break_even"]

@@ -11,9 +11,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from smartsim.cost.formats import MAX_BITS, NumberFormat
-from smartsim.cost.laws import BASIS_ORDER, interpolate_energy, law_of
-from smartsim.cost.tables import Table
+from smartsim.cost.formats.numbers import MAX_BITS, NumberFormat
+from smartsim.cost.prices.laws import BASIS_ORDER, interpolate_energy, law_of
+from smartsim.cost.tables.table import Table
 from smartsim.counts.records import ACTIONS, Action
 from smartsim.errors import ConfigurationError
 
@@ -69,7 +69,7 @@ def recipe_of(number_format: NumberFormat, action: str, accumulator: str) -> tup
         accumulator: "paper" (as wide as the operand) or "hardware" (32 bits for integers; floating
             point accumulates in its own format).
 
-    >>> from smartsim.cost.formats import parse_format
+    >>> from smartsim.cost.formats.numbers import parse_format
     >>> [(p.times, p.unit, p.bits) for p in recipe_of(parse_format("int8"), "mac", "hardware")]
     [(1, 'mul', 8), (1, 'add', 32)]
     >>> [(p.times, p.unit, p.bits) for p in recipe_of(parse_format("shift8x2"), "mac", "paper")]
@@ -139,8 +139,8 @@ def price_actions(
 def describe_mac(table: Table, number_format: NumberFormat, accumulator: str) -> str:
     """One line that says what a MAC is here: parts, widths, prices, bases, and area in um2.
 
-    >>> from smartsim.cost.formats import parse_format
-    >>> from smartsim.cost.load import load_table
+    >>> from smartsim.cost.formats.numbers import parse_format
+    >>> from smartsim.cost.tables.load import load_table
     >>> describe_mac(load_table("horowitz2014_45nm"), parse_format("int8"), "hardware")
     'one int8 MAC = mul int8 0.2 pJ + add int32 0.1 pJ = 0.3 pJ, 419 um2'
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smartsim.cost.formats import NumberFormat
-from smartsim.cost.prices import ESSENTIAL, price_actions
-from smartsim.cost.tables import Table
+from smartsim.cost.formats.numbers import NumberFormat
+from smartsim.cost.prices.recipes import ESSENTIAL, price_actions
+from smartsim.cost.tables.table import Table
 from smartsim.counts.records import ACTIONS, Counts
 from smartsim.errors import ConfigurationError
 from smartsim.graph import STAGES

@@ -1,15 +1,13 @@
 """Which layer computes in which number format: one for all, or glob patterns from a file."""
 
-import csv
-import io
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from smartsim.cost.formats import NumberFormat, parse_format
+from smartsim.cost.formats.numbers import NumberFormat, parse_format
 from smartsim.errors import ConfigurationError, FileFormatError
+from smartsim.records.files import quote, read_csv, read_toml
 
 __all__ = ["PrecisionPlan", "load_plan", "uniform_plan"]
 
@@ -99,34 +97,24 @@ def load_plan(text: str | Path) -> PrecisionPlan:
         if path.is_file():
             raise ConfigurationError(f"{path}: a precision plan is a .toml or .csv file")
         return uniform_plan(str(text))
-    try:
-        content = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise FileFormatError(
-            f"{path}: cannot be read ({error.strerror}); expected a precision plan"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise FileFormatError(f"{path}: is not UTF-8 text; expected a precision plan") from error
-    read = _read_toml if suffix == ".toml" else _read_csv
-    return read(content, path)
+    return _read_toml(path) if suffix == ".toml" else _read_csv(path)
 
 
-def _read_toml(content: str, path: Path) -> PrecisionPlan:
-    try:
-        data = tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
-        raise FileFormatError(f"{path}: is damaged TOML ({error})") from error
+def _read_toml(path: Path) -> PrecisionPlan:
+    data = read_toml(path, "a precision plan")
     layers, default = data.get("layers", {}), data.get("default")
     for key in data.keys() - {"layers", "default"}:
-        raise FileFormatError(f"{path}: unknown key {key!r}; possible: default, [layers]")
+        raise FileFormatError(f"{path}: unknown key {quote(key)}; possible: default, [layers]")
     if not isinstance(layers, Mapping) or not isinstance(default, str | None):
         raise FileFormatError(f"{path}: layers must be a table and default a format's name")
-    return _plan(path, [(f"key {key!r}", key, value) for key, value in layers.items()], default)
+    return _plan(
+        path, [(f"key {quote(key)}", key, value) for key, value in layers.items()], default
+    )
 
 
-def _read_csv(content: str, path: Path) -> PrecisionPlan:
-    rows = list(csv.reader(io.StringIO(content, newline="")))
-    if not rows or [cell.strip() for cell in rows[0]] != ["pattern", "format"]:
+def _read_csv(path: Path) -> PrecisionPlan:
+    rows = read_csv(path, "a precision plan")
+    if [cell.strip() for cell in rows[0]] != ["pattern", "format"]:
         raise FileFormatError(f"{path}: line 1 must be pattern,format")
     entries = []
     for line, row in enumerate(rows[1:], start=2):
@@ -153,7 +141,7 @@ def _plan(
 
 def _format(path: Path, place: str, name: object) -> NumberFormat:
     if not isinstance(name, str):
-        raise FileFormatError(f"{path}: {place}: {name!r} is not a format's name")
+        raise FileFormatError(f"{path}: {place}: {quote(name)} is not a format's name")
     try:
         return parse_format(name)
     except ConfigurationError as error:

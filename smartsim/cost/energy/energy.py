@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from smartsim.cost.laws import BASIS_ORDER, Basis
+from smartsim.cost.prices.laws import BASIS_ORDER, Basis
 from smartsim.counts.conventions import Convention
 from smartsim.counts.records import Action
 from smartsim.errors import ConfigurationError

@@ -1,29 +1,27 @@
 """Reading energy tables from CSV and `sources.toml`: every fault of a file, by line and rule."""
 
-import csv
-import io
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from smartsim.cost.locate import cost_models_folder
-from smartsim.cost.tables import (
+from smartsim.cost.tables.table import (
     UNITS,
     Row,
     RowBasis,
     RowStatus,
-    Source,
     Table,
     combine_tables,
 )
-from smartsim.cost.validate import find_row_faults, find_table_faults, list_faults
+from smartsim.cost.tables.validate import find_row_faults, find_table_faults
 from smartsim.errors import ConfigurationError, FileFormatError, suggest_name
+from smartsim.records.faults import list_faults
+from smartsim.records.files import read_csv
+from smartsim.records.sources import Source, cost_models_folder, named, read_model, shipped_sources
 
-__all__ = ["COLUMNS", "list_tables", "load_table"]
+__all__ = ["COLUMNS", "list_arithmetic_tables", "list_tables", "load_table"]
 
 COLUMNS = (
     "action",
@@ -43,16 +41,6 @@ COLUMNS = (
 """Header of a table; the README of `cost_models` explains each column."""
 
 
-class _SourceEntry(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    authors: list[str]
-    title: str
-    venue: str
-    year: int
-    doi: str = ""
-    arxiv: str = ""
-
-
 class _TableEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
     description: str
@@ -63,7 +51,7 @@ class _TableEntry(BaseModel):
 
 class _SourcesFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    sources: dict[str, _SourceEntry] = {}
+    sources: dict[str, Source] = {}
     tables: dict[str, _TableEntry] = {}
 
 
@@ -74,6 +62,17 @@ def list_tables() -> tuple[str, ...]:
     True
     """
     return tuple(sorted(path.stem for path in cost_models_folder().glob("*.csv")))
+
+
+def list_arithmetic_tables() -> tuple[Table, ...]:
+    """The shipped tables that price integer additions, in the order of their `sources.toml`.
+
+    >>> [table.name for table in list_arithmetic_tables()][0]
+    'horowitz2014_45nm'
+    """
+    described = read_model(cost_models_folder() / "sources.toml", "sources", _SourcesFile).tables
+    tables = [load_table(name) for name in described]
+    return tuple(table for table in tables if table.points("add", "int"))
 
 
 def load_table(name: str | Path) -> Table:
@@ -105,18 +104,17 @@ def load_table(name: str | Path) -> Table:
 
 
 def _read_table(path: Path) -> Table:
-    text = _read_text(path, "an energy table as CSV")
+    cells = read_csv(path, "an energy table")
     beside = path.with_name("sources.toml")
-    shipped = _read_sources(cost_models_folder() / "sources.toml")
-    own = _read_sources(beside) if beside.is_file() else _SourcesFile()
+    own = read_model(beside, "sources", _SourcesFile) if beside.is_file() else _SourcesFile()
     entry = own.tables.get(path.stem)
     if entry is None:
         raise FileFormatError(
             f"{path}: is not described; add [tables.{path.stem}] with description, technology, "
             f"node_nm and includes to {beside}"
         )
-    sources = {**shipped.sources, **own.sources}
-    rows, unit = _read_rows(text, path, sources)
+    sources = {**shipped_sources(), **named(own.sources)}
+    rows, unit = _read_rows(cells, path, sources)
     return Table(
         name=path.stem,
         description=entry.description,
@@ -125,53 +123,15 @@ def _read_table(path: Path) -> Table:
         includes=entry.includes,
         unit="relative" if unit == "relative" else "pJ",
         rows=rows,
-        sources=tuple(_source(key, sources[key]) for key in sorted({r.source for r in rows})),
+        sources=tuple(sources[key] for key in sorted({row.source for row in rows})),
         path=str(path),
     )
 
 
-def _read_text(path: Path, what: str) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FileFormatError(
-            f"{path}: cannot be read ({error.strerror}); expected {what}"
-        ) from error
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FileFormatError(f"{path}: is not UTF-8 text; expected {what}") from error
-    if "\0" in text:
-        raise FileFormatError(f"{path}: is a binary file; expected {what}")
-    if not text.strip():
-        raise FileFormatError(f"{path}: is empty; expected {what}")
-    return text
-
-
-def _read_sources(path: Path) -> _SourcesFile:
-    try:
-        data = tomllib.loads(_read_text(path, "sources as TOML"))
-        return _SourcesFile.model_validate(data)
-    except tomllib.TOMLDecodeError as error:
-        raise FileFormatError(f"{path}: is damaged TOML ({error})") from error
-    except ValidationError as error:
-        faults = [
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-            for fault in error.errors()
-        ]
-        raise FileFormatError(f"{path}: {list_faults(faults)}") from error
-
-
-def _source(key: str, entry: _SourceEntry) -> Source:
-    return Source(key=key, **{**entry.model_dump(), "authors": tuple(entry.authors)})
-
-
-def _read_rows(text: str, path: Path, sources: Mapping[str, Any]) -> tuple[tuple[Row, ...], str]:
+def _read_rows(
+    cells: Sequence[Sequence[str]], path: Path, sources: Mapping[str, Source]
+) -> tuple[tuple[Row, ...], str]:
     """The rows and their unit; raises with every fault of the file at once."""
-    try:
-        cells = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except csv.Error as error:
-        raise FileFormatError(f"{path}: is damaged CSV ({error})") from error
     header = [cell.strip() for cell in cells[0]]
     faults = [f"line 1: column {name!r} is missing" for name in COLUMNS if name not in header]
     faults += [

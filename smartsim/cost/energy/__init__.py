@@ -1,0 +1,1 @@
+"""COUNTS x PRICES -> ENERGY: of arithmetic and memory, by layer and stage, with its shares."""
