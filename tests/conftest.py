@@ -4,6 +4,9 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+# What is printed is laid out for a pipe, also where somebody watches.
+os.environ["COLUMNS"] = "80"
+
 # A drawn network costs from a millisecond to a second, so no time limit holds for all of them.
 settings.register_profile(
     "ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]

@@ -40,8 +40,8 @@ def energy(counts: Path, output: Path | None, **options: Any) -> None:
     """Price COUNTS, a file that `smartsim count` wrote, from a table of published energies."""
     from smartsim.cost import save_energy
     from smartsim.report.energy.pricing import choose_memory, price_counts_file
-    from smartsim.report.energy.sections import render_sections
     from smartsim.report.energy.text import render_energy
+    from smartsim.report.style.sections import render_sections
 
     priced = price_counts_file(
         counts,

@@ -9,7 +9,7 @@ from smartsim.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from smartsim.graph import Graph
-    from smartsim.report.table2.table import MethodTraces
+    from smartsim.report.methods import MethodTraces
 
 __all__ = ["PAPER_SETTING", "collect_method_weights", "of_methods", "trace_methods"]
 
@@ -56,7 +56,7 @@ def collect_method_weights(options: dict[str, Any]) -> Any:
 def trace_methods(options: dict[str, Any]) -> "list[MethodTraces]":
     """The four methods, then the user's own models, each at every lam."""
     from smartsim.models import METHODS
-    from smartsim.report.table2.table import MethodTraces
+    from smartsim.report.methods import MethodTraces
 
     lams = _parse_lams(options["lam"])
     specs = {name: _name_model(name, options) for name in METHODS}

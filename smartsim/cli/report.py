@@ -60,11 +60,11 @@ def table2(**options: Any) -> None:
     """
     from smartsim.report.accuracy.results import load_measured
     from smartsim.report.published import load_published
+    from smartsim.report.style.files import check_formats
     from smartsim.report.style.provenance import collect_provenance
     from smartsim.report.table2.measured_rows import add_measured_rows, check_protocol
     from smartsim.report.table2.render import (
         FORMATS,
-        check_formats,
         render_format,
         render_terminal,
         write_table2,
@@ -72,7 +72,9 @@ def table2(**options: Any) -> None:
     from smartsim.report.table2.table import build_table2
 
     convention = read_convention(options["convention"])
-    formats = check_formats([f.strip() for f in options["formats"].split(",") if f.strip()])
+    formats = check_formats(
+        [f.strip() for f in options["formats"].split(",") if f.strip()], FORMATS
+    )
     if options["output"] is None and len(formats) > 1:
         raise ConfigurationError("several formats need --output FOLDER; without it, name one")
     protocol = check_protocol(options["protocol"])
@@ -124,17 +126,18 @@ def energy_vs_bits(**options: Any) -> None:
     from smartsim.cost import load_table
     from smartsim.report.energy.report import (
         DEFAULT_TABLES,
+        FORMATS,
         build_energy_report,
-        check_formats,
         write_energy_report,
     )
-    from smartsim.report.energy.sections import render_sections
+    from smartsim.report.style.files import check_formats
     from smartsim.report.style.provenance import collect_provenance
+    from smartsim.report.style.sections import render_sections
 
     convention = read_convention(options["convention"])
     tables = [load_table(name) for name in options["tables"] or DEFAULT_TABLES]
     formats = tuple(name.strip() for name in options["formats"].split(",") if name.strip())
-    check_formats(formats)
+    check_formats(formats, FORMATS)
     data, sections = build_energy_report(
         trace_methods(options),
         tables,
@@ -196,9 +199,10 @@ def figures(results: tuple[Path, ...], formats: str, output: Path) -> None:
     """Draw the paper's Figures 2, 4 and 5 and Table 1 from RESULTS of `smartsim evaluate`."""
     from smartsim.report.accuracy.figures import load_utilities, write_figures
     from smartsim.report.accuracy.results import load_measured
-    from smartsim.report.energy.report import check_formats
+    from smartsim.report.style.figures import FIGURE_FORMATS
+    from smartsim.report.style.files import check_formats
 
     kinds = tuple(name.strip() for name in formats.split(",") if name.strip())
-    check_formats(kinds)
+    check_formats(kinds, FIGURE_FORMATS)
     for path in write_figures(load_measured(results), load_utilities(results), output, kinds):
         click.echo(f"written: {path}")

@@ -136,7 +136,8 @@ def _plan(options: dict[str, Any]) -> Any:
 
 def _draw_roofline(runs: "dict[str, list[Run]]", path: Path) -> None:
     """The last run of each model."""
-    from smartsim.report.simulate.figures import draw_roofline, save_figure
+    from smartsim.report.simulate.figures import draw_roofline
+    from smartsim.report.style.figures import save_figure
 
     save_figure(draw_roofline([(label, of_model[-1]) for label, of_model in runs.items()]), path)
 
@@ -167,8 +168,9 @@ def sweep(graph: Path | None, output: Path | None, **options: Any) -> None:
     Without GRAPH, PGD-AT's ResNet-34. A sweep that was stopped goes on where its folder ends;
     chunks are independent, on this machine or on a cluster.
     """
-    from smartsim.report.simulate.figures import draw_pareto, save_figure
+    from smartsim.report.simulate.figures import draw_pareto
     from smartsim.report.simulate.text import render_sweep
+    from smartsim.report.style.figures import save_figure
     from smartsim.simulate.explore.grids import Grid, parse_sizes, parse_values
     from smartsim.simulate.explore.sweeps import plan_sweep, run_sweep
     from smartsim.simulate.explore.tabulate import tabulate_network

@@ -9,8 +9,8 @@ import pytest
 from smartsim.cost import load_table
 from smartsim.graph import Graph
 from smartsim.models import build_named_model
+from smartsim.report.methods import MethodTraces
 from smartsim.report.simulate.switch import SwitchCost, build_switch_report
-from smartsim.report.table2.table import MethodTraces
 from smartsim.simulate import load_accelerator, simulate_network
 from smartsim.simulate.array.scalesim import compare_scalesim
 from smartsim.trace import trace_model

@@ -12,9 +12,10 @@ import torch
 from smartsim.counts import Counts, count_actions, count_parameters, get_convention
 from smartsim.graph import Graph
 from smartsim.models import build_named_model
+from smartsim.report.methods import MethodTraces
 from smartsim.report.published import load_published
 from smartsim.report.table2.render import render_terminal
-from smartsim.report.table2.table import MethodTraces, Table2, build_table2
+from smartsim.report.table2.table import Table2, build_table2
 from smartsim.trace import trace_model
 
 PARAMETERS = 21_282_122

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from smartsim.errors import ConfigurationError, FileFormatError
-from smartsim.records.files import read_json, write_bytes_atomically, write_text_atomically
+from smartsim.records.files import read_json, write_text_atomically
 from smartsim.report.accuracy.results import (
     WORST,
     Measured,
@@ -25,7 +24,7 @@ from smartsim.report.accuracy.results import (
     group_variants,
 )
 from smartsim.report.accuracy.tables import render_attacks, render_table1
-from smartsim.report.energy.marks import LOOKS, STYLE
+from smartsim.report.style.figures import figure_style, looks_of, save_figure
 
 __all__ = [
     "draw_trade_off",
@@ -45,12 +44,10 @@ _TITLES = {
 
 def draw_trade_off(points: Sequence[Point], attack: str, setting: str) -> Figure:
     """CA against RA; a line through the lam of each model."""
-    with mpl.rc_context(STYLE):
+    with figure_style():
         figure = Figure(figsize=(5.6, 4.4), layout="constrained")
         ax = figure.subplots()
-        methods = list(dict.fromkeys(point.method for point in points))
-        for number, method in enumerate(methods):
-            look = LOOKS[number % len(LOOKS)]
+        for method, look in looks_of(point.method for point in points).items():
             own = [point for point in points if point.method == method]
             ax.errorbar(
                 [point.robust for point in own],
@@ -101,12 +98,12 @@ def load_utilities(paths: Iterable[Path]) -> dict[str, dict[str, float]]:
 
 def draw_utilities(utilities: Mapping[str, Mapping[str, float]], setting: str = "") -> Figure:
     """Figure 2: how much of each layer sparse learning uses."""
-    with mpl.rc_context(STYLE):
+    with figure_style():
         figure = Figure(figsize=(7.2, 3.6), layout="constrained")
         ax = figure.subplots()
         names = list(next(iter(utilities.values())))
-        for number, (label, layers) in enumerate(utilities.items()):
-            look = LOOKS[number % len(LOOKS)]
+        for label, look in looks_of(utilities).items():
+            layers = utilities[label]
             shares = [layers.get(name, 0.0) for name in names]
             ax.plot(shares, color=look.color, marker=look.marker, linewidth=1.2, label=label)
         ax.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
@@ -171,17 +168,9 @@ def write_figures(
 
 
 def _save(figure: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
-    paths = []
-    for kind in formats:
-        stream = io.BytesIO()
-        metadata: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(
-            kind, {}
-        )
-        with mpl.rc_context(STYLE):
-            figure.savefig(stream, format=kind, metadata=metadata)
-        path = stem.with_suffix(f".{kind}")
-        write_bytes_atomically(path, stream.getvalue())
-        paths.append(path)
+    paths = [stem.with_suffix(f".{kind}") for kind in formats]
+    for path in paths:
+        save_figure(figure, path)
     return paths
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,10 +10,7 @@ from matplotlib.lines import Line2D
 
 from smartsim.report.energy.data import EnergyVsBits
 from smartsim.report.energy.marks import (
-    LOOKS,
-    STYLE,
     TABLE_LOOKS,
-    Look,
     draw_curve,
     draw_floats,
     dress_energies,
@@ -23,6 +19,7 @@ from smartsim.report.energy.marks import (
     select_curve,
     write_label,
 )
+from smartsim.report.style.figures import Look, figure_style, looks_of
 
 __all__ = ["draw_energy_vs_bits"]
 
@@ -35,11 +32,11 @@ def draw_energy_vs_bits(data: EnergyVsBits) -> Figure:
     Args:
         data: What `build_energy_vs_bits` returned, with lam = 0 and lam = 1.
     """
-    with mpl.rc_context(STYLE):
+    with figure_style():
         layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08, hspace=0.04)
         figure = Figure(figsize=(10.2, 8.6), layout=layout)
         axes = figure.subplots(2, 2)
-        looks = dict(zip(data.methods, LOOKS, strict=False))
+        looks = looks_of(data.methods)
         lams = sorted(data.frame["lam"].unique())
         main = data.frame[data.frame["table"] == data.tables[0].name]
         for ax, lam, letter in zip(axes[0], (lams[0], lams[-1]), "ab", strict=True):

@@ -6,7 +6,6 @@ shift-adds, crosses floating point.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from typing import Any, Literal
 
@@ -15,11 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
+from smartsim.report.style.figures import Look
+
 __all__ = [
-    "LOOKS",
-    "STYLE",
     "TABLE_LOOKS",
-    "Look",
     "draw_curve",
     "draw_floats",
     "dress_energies",
@@ -30,25 +28,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """How a method is drawn; the shades differ in grey as well."""
-
-    color: str
-    marker: str
-    width: float
-
-
-# Okabe and Ito's palette, told apart by all common kinds of colour vision. Lines that coincide lie
-# on each other from wide to narrow, so that every one is seen.
-LOOKS = (
-    Look(color="#000000", marker="o", width=5.0),
-    Look(color="#E69F00", marker="s", width=3.2),
-    Look(color="#0072B2", marker="^", width=1.3),
-    Look(color="#D55E00", marker="D", width=2.0),
-    Look(color="#009E73", marker="v", width=1.6),
-    Look(color="#CC79A7", marker="P", width=1.6),
-)
 TABLE_LOOKS = (
     Look(color="#000000", marker="o", width=1.6),
     Look(color="#56B4E9", marker="p", width=1.6),
@@ -56,24 +35,6 @@ TABLE_LOOKS = (
     Look(color="#CC79A7", marker="X", width=1.6),
 )
 _MARKER_SIZE = 6.0
-STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "0.9",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "lines.scale_dashes": False,
-    "lines.dash_capstyle": "butt",
-    "svg.fonttype": "none",
-    "svg.hashsalt": "smartsim",
-    "pdf.fonttype": 42,
-    "legend.frameon": False,
-}
 _DASHES = (0, (4, 2.5))
 _TICKS = (2, 4, 8, 16, 32)
 

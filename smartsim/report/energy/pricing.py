@@ -23,7 +23,8 @@ from smartsim.counts import Counts, load_counts
 from smartsim.counts.passes import fold_batch_norm
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.graph import load_graph
-from smartsim.report.energy.sections import Section, readings_section
+from smartsim.report.energy.sections import readings_section
+from smartsim.report.style.sections import Section
 
 __all__ = ["MemoryChoice", "Pricing", "choose_memory", "load_weights", "price_counts_file"]
 

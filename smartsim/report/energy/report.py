@@ -1,37 +1,33 @@
 """TRACES x TABLES -> the report "energy against bit width": data, sections, files."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from io import BytesIO
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
 from smartsim.cost import Table, compare_shift_readings, missing_price, parse_format, price_actions
 from smartsim.counts import ACTIONS, Convention, count_actions
-from smartsim.errors import ConfigurationError, suggest_name
-from smartsim.records.files import write_bytes_atomically, write_text_atomically
+from smartsim.errors import ConfigurationError
 from smartsim.report.energy.data import EnergyVsBits, build_energy_vs_bits
 from smartsim.report.energy.figure import draw_energy_vs_bits
-from smartsim.report.energy.marks import STYLE
 from smartsim.report.energy.sections import (
-    Section,
     accumulator_section,
     break_even_section,
     energy_section,
     memory_section,
     readings_section,
-    render_sections,
     sensitivity_section,
 )
-from smartsim.report.table2.table import MethodTraces
+from smartsim.report.methods import MethodTraces
+from smartsim.report.style.figures import FIGURE_FORMATS, figure_makers
+from smartsim.report.style.files import write_files
+from smartsim.report.style.sections import Section, render_sections
 
 __all__ = [
     "DEFAULT_TABLES",
     "FORMATS",
     "build_energy_report",
-    "check_formats",
     "write_energy_report",
 ]
 
@@ -43,12 +39,11 @@ DEFAULT_TABLES = (
 )
 """The first is shown in full; the others say how far the answer depends on it."""
 
-FORMATS = ("svg", "png", "pdf", "csv", "md")
+FORMATS = (*FIGURE_FORMATS, "csv", "md")
 
 _SHOWN = ("int8", "int4", "fp16", "fp32", "shift8")
 _WIDTHS = (2, 4, 8, 16, 32)
 _REFERENCE = "SMART"
-_DOTS_PER_INCH = 160
 
 
 def build_energy_report(
@@ -137,17 +132,6 @@ def _priced(table: Table, names: Sequence[str]) -> list[str]:
     return found
 
 
-def check_formats(formats: Sequence[str]) -> None:
-    """Refuse a file format that cannot be written, before any work is done.
-
-    Raises:
-        ConfigurationError: If a format is unknown.
-    """
-    for name in formats:
-        if name not in FORMATS:
-            raise ConfigurationError(f"unknown format {name!r}{suggest_name(name, FORMATS)}")
-
-
 def write_energy_report(
     data: EnergyVsBits,
     sections: Sequence[Section],
@@ -155,29 +139,18 @@ def write_energy_report(
     formats: Sequence[str] = FORMATS,
     *,
     provenance: Mapping[str, str] | None = None,
-) -> list[Path]:
+) -> tuple[Path, ...]:
     """Write the figure, the data behind it and the sections; returns the paths.
 
     Raises:
         ConfigurationError: If a format is unknown.
     """
-    check_formats(formats)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"energy_vs_bits.{name}" for name in formats]
-    figure = draw_energy_vs_bits(data) if {"svg", "png", "pdf"} & {*formats} else None
-    for path, name in zip(paths, formats, strict=True):
-        if name == "csv":
-            write_text_atomically(path, data.frame.to_csv(index=False, float_format="%.10g"))
-        elif name == "md":
-            write_text_atomically(path, _markdown(data, sections, provenance or {}))
-        elif figure is not None:
-            stream = BytesIO()
-            date = {"CreationDate": None} if name == "pdf" else {"Date": None}
-            metadata = None if name == "png" else date
-            with mpl.rc_context(STYLE):  # fonts and identifiers are chosen when a file is written
-                figure.savefig(stream, format=name, dpi=_DOTS_PER_INCH, metadata=metadata)
-            write_bytes_atomically(path, stream.getvalue())
-    return paths
+    makers: dict[str, Callable[[], str | bytes]] = {
+        **figure_makers(lambda: draw_energy_vs_bits(data)),
+        "csv": lambda: data.frame.to_csv(index=False, float_format="%.10g"),
+        "md": lambda: _markdown(data, sections, provenance or {}),
+    }
+    return write_files(folder, "energy_vs_bits", makers, formats)
 
 
 def _markdown(

@@ -4,13 +4,10 @@ Each answer is one section: a title, a small table, and what it means in numbers
 """
 
 import dataclasses
-import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import get_args
 
 import pandas as pd
-from tabulate import tabulate
 
 from smartsim.cost import (
     BreakEven,
@@ -28,58 +25,17 @@ from smartsim.counts.conventions import Accumulator
 from smartsim.counts.passes import fold_batch_norm
 from smartsim.graph import Graph
 from smartsim.report.energy.data import EnergyVsBits
-from smartsim.report.energy.text import format_energy
+from smartsim.report.style.numbers import format_energy, format_microjoules
+from smartsim.report.style.sections import Section
 
 __all__ = [
-    "Section",
     "accumulator_section",
     "break_even_section",
     "energy_section",
     "memory_section",
     "readings_section",
-    "render_sections",
     "sensitivity_section",
 ]
-
-_WIDTH = 80
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A titled table with remarks.
-
-    Attributes:
-        title: Heading.
-        head: Column headings.
-        rows: Cells as text.
-        remarks: Sentences below the table.
-    """
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    remarks: tuple[str, ...] = ()
-
-
-def render_sections(sections: Sequence[Section], *, markdown: bool) -> str:
-    """Sections as Markdown, or as plain text for a terminal."""
-    parts = []
-    for section in sections:
-        parts.append(f"## {section.title}" if markdown else section.title)
-        parts.append(
-            tabulate(
-                section.rows,
-                headers=section.head,
-                tablefmt="github" if markdown else "simple",
-                colalign=["left", *["right"] * (len(section.head) - 1)],
-                disable_numparse=True,
-            )
-        )
-        parts += [
-            f"- {remark}" if markdown else textwrap.fill(remark, _WIDTH)
-            for remark in section.remarks
-        ]
-    return "\n\n".join(parts) + "\n"
 
 
 def energy_section(data: EnergyVsBits, formats: Sequence[str]) -> Section:
@@ -103,9 +59,9 @@ def _cell(cells: pd.DataFrame, method: str) -> str:
     if method not in cells.index:
         return "-"
     row = cells.loc[method]
+    value: float = row["energy_uj"]  # type: ignore[assignment]
     extra = f" +{row['overhead_percent']:.2f}%" if row["overhead_percent"] else ""
-    value = row["energy_uj"]
-    return f"{value:,.1f}{extra}" if value >= 100 else f"{value:.3g}{extra}"
+    return f"{format_microjoules(value)}{extra}"
 
 
 def break_even_section(

@@ -1,36 +1,17 @@
-"""Energies and tables of energies -> text for a terminal, 80 columns wide."""
+"""Energies and tables of energies -> text for a terminal."""
 
-import textwrap
 from collections.abc import Iterable, Sequence
-
-from tabulate import tabulate
 
 from smartsim.cost import Energy, Table, list_tables, load_table
 from smartsim.cost.prices.laws import law_of
 from smartsim.cost.tables.table import Row
 from smartsim.graph import Stage
+from smartsim.report.style.numbers import format_energy
+from smartsim.report.style.text import grid, wrap, wrap_all
 
-__all__ = ["format_energy", "render_energy", "render_table", "render_table_list"]
+__all__ = ["render_energy", "render_table", "render_table_list"]
 
-_WIDTH = 80
 _STAGES: tuple[Stage, ...] = ("switch", "noise", "input")
-_UNITS = (("J", 1e12), ("mJ", 1e9), ("µJ", 1e6), ("nJ", 1e3), ("pJ", 1.0))
-
-
-def format_energy(energy_pj: float, unit: str = "pJ") -> str:
-    """An energy with four digits and a unit that fits.
-
-    >>> format_energy(266_705_423), format_energy(0.23), format_energy(0)
-    ('266.7 µJ', '0.23 pJ', '0')
-    >>> format_energy(1234.5, "relative")
-    '1,234 16-bit MACs'
-    """
-    if energy_pj == 0:
-        return "0"
-    if unit == "relative":
-        return f"{energy_pj:,.0f} 16-bit MACs"
-    name, scale = next((u for u in _UNITS if abs(energy_pj) >= u[1]), _UNITS[-1])
-    return f"{energy_pj / scale:.4g} {name}"
 
 
 def render_energy(energy: Energy, *, beside: Sequence[Energy] = ()) -> str:
@@ -61,7 +42,7 @@ def _facts(energy: Energy) -> list[str]:
         *energy.macs,
         f"convention {energy.convention.name}: {energy.convention.description}",
     ]
-    return [line for text in lines for line in _wrap(text)]
+    return [line for text in lines for line in wrap(text)]
 
 
 def _totals(energy: Energy, beside: Sequence[Energy]) -> str:
@@ -82,13 +63,13 @@ def _totals(energy: Energy, beside: Sequence[Energy]) -> str:
             ]
         )
     head = ["format", "inference", "cond. %", "a switch", "deployment", "memory", "p/i/e %"]
-    text = _grid(rows, head, "lrrrrrr")
+    text = grid(rows, head, "lrrrrrr")
     switches = (
         "one switch an inference"
         if energy.inferences_per_switch == 1
         else f"a switch spread over {energy.inferences_per_switch:g} inferences"
     )
-    legend = _wrap(
+    legend = wrap(
         f"inference: arithmetic, {switches}; cond. %: what is there only because the model is "
         "conditional; memory is not in it; p/i/e: shares that are published, interpolated, "
         "extrapolated"
@@ -106,7 +87,7 @@ def _by_action(energy: Energy) -> str:
         for (action, stage), (number, cost) in sorted(sums.items(), key=lambda s: -s[1][1])
         if stage != "deploy"
     ]
-    return _grid(rows, ["action", "stage", "number", "energy"], "llrr")
+    return grid(rows, ["action", "stage", "number", "energy"], "llrr")
 
 
 def _by_layer(energy: Energy) -> str:
@@ -121,14 +102,14 @@ def _by_layer(energy: Energy) -> str:
         if cost == 0 and switch == 0:
             continue
         row = [
-            _shorten(layer or "(model)", 30),
+            layer or "(model)",
             format_energy(cost, energy.unit),
             f"{100 * cost / whole:.2f}",
             format_energy(switch, energy.unit) if switch else "-",
         ]
         rows.append([*row, format_energy(memory.get(layer, 0.0))] if energy.memory else row)
     head = ["layer", "inference", "%", "a switch", *(["memory"] if energy.memory else [])]
-    return _grid(rows, head, "lrrrr"[: len(head)])
+    return grid(rows, head, "lrrrr"[: len(head)])
 
 
 def _remarks(energy: Energy) -> str:
@@ -138,7 +119,7 @@ def _remarks(energy: Energy) -> str:
         if u.stage in _STAGES
     ]
     lines += [f"note: {note}" for note in energy.notes]
-    return "\n".join(line for text in lines for line in _wrap(text, "  "))
+    return wrap_all(lines, "  ")
 
 
 def render_table_list() -> str:
@@ -150,7 +131,7 @@ def render_table_list() -> str:
         prices += ["shift"] if table.points("shift", "int") else []
         prices += ["memory"] if table.levels else []
         rows.append([name, f"{table.node_nm:g} nm", len(table.rows), ", ".join(prices)])
-    text = _grid(rows, ["table", "node", "rows", "prices"], "lrrl")
+    text = grid(rows, ["table", "node", "rows", "prices"], "lrrl")
     return f"{text}\n\nsmartsim tables NAME shows the rows; a+b joins two tables of one node\n"
 
 
@@ -166,18 +147,18 @@ def render_table(table: Table) -> str:
     sources = {source.key: f"[{place}]" for place, source in enumerate(table.sources, start=1)}
     rows = [_row_cells(row, sources) for row in table.rows]
     head = ["what", unit if unit == "pJ" else "MACs", "um2", "basis", "status", "source, locator"]
-    parts = ["\n".join(line for text in lines for line in _wrap(text))]
-    parts.append(_grid(rows, head, "lrrlll", widths=[None, None, None, None, None, 20]))
+    parts = [wrap_all(lines)]
+    parts.append(grid(rows, head, "lrrlll", wrapped=(5,)))
     parts.append("\n".join(_laws(table)))
     parts.append(
         "\n".join(
             line
             for source in table.sources
-            for line in _wrap(f"{sources[source.key]} {source.citation}", "    ")
+            for line in wrap(f"{sources[source.key]} {source.citation}", "    ")
         )
     )
     remarks = [f"{_name(row)}: {row.note}" for row in table.rows if row.note]
-    parts.append("\n".join(line for text in remarks for line in _wrap(text, "  ")))
+    parts.append(wrap_all(remarks, "  "))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -203,30 +184,4 @@ def _laws(table: Table) -> Iterable[str]:
     actions = dict.fromkeys(row.action for row in table.rows if row.format == "int")
     if actions:
         laws = ", ".join(f"{action} {law_of(action).name}" for action in actions)
-        yield from _wrap(f"between and beyond the integer points: {laws}")
-
-
-def _grid(
-    rows: Sequence[Sequence[object]],
-    head: Sequence[str],
-    align: str,
-    widths: Sequence[int | None] | None = None,
-) -> str:
-    sides = {"l": "left", "r": "right"}
-    return tabulate(
-        rows,
-        headers=head,
-        colalign=[sides[side] for side in align] if rows else None,
-        disable_numparse=True,
-        maxcolwidths=list(widths) if widths else None,
-        tablefmt="simple",
-    )
-
-
-def _shorten(name: str, width: int) -> str:
-    """The end of a long name, which tells more than its beginning."""
-    return name if len(name) <= width else "..." + name[3 - width :]
-
-
-def _wrap(text: str, indent: str = "") -> list[str]:
-    return textwrap.wrap(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+        yield from wrap(f"between and beyond the integer points: {laws}")

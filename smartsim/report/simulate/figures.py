@@ -1,10 +1,7 @@
 """Figures of the simulator: a roofline, and the Pareto fronts of a sweep. Simulates nothing."""
 
 from collections.abc import Sequence
-from io import BytesIO
-from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,15 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from smartsim.errors import ConfigurationError
-from smartsim.records.files import write_bytes_atomically
-from smartsim.report.energy.marks import LOOKS, STYLE
 from smartsim.report.simulate.text import front_frame
+from smartsim.report.style.figures import figure_style, looks_of
 from smartsim.simulate.explore.sweeps import SweepResult
 from smartsim.simulate.network.runs import BOUNDS, INFERENCE, Bound, Run, StepRun
 
-__all__ = ["FIGURE_FORMATS", "draw_pareto", "draw_roofline", "save_figure"]
+__all__ = ["draw_pareto", "draw_roofline"]
 
-FIGURE_FORMATS = ("svg", "png", "pdf")
 _MARKS = dict(zip(BOUNDS, ("o", "P", "s", "^"), strict=True))
 _DATAFLOW_MARKS = {"os": "o", "ws": "s", "is": "^"}
 _WORDS = {
@@ -42,7 +37,7 @@ def draw_roofline(runs: Sequence[tuple[str, Run]]) -> Figure:
     Args:
         runs: Labels and runs on one machine.
     """
-    with mpl.rc_context(STYLE):
+    with figure_style():
         figure = Figure(figsize=(7.2, 4.8), layout="constrained")
         ax = figure.subplots()
         points = [
@@ -53,8 +48,9 @@ def draw_roofline(runs: Sequence[tuple[str, Run]]) -> Figure:
         least, high = (min(finite) / 2, max(finite) * 2) if finite else (0.1, 10.0)
         edge = high * 2
         _draw_roof(ax, runs[0][1], least, edge * 1.6)
+        looks = looks_of(label for label, _ in runs)
         for place, (label, _, steps) in enumerate(points):
-            color = LOOKS[place % len(LOOKS)].color
+            color = looks[label].color
             size = max(4.0, 10.0 - 2.2 * place)  # models that coincide lie on each other, all seen
             for bound in BOUNDS:
                 some = [s for s in steps if s.bound == bound]
@@ -131,8 +127,8 @@ def _name_marks(
             style = {"linestyle": "none", "color": "0.35", "markerfacecolor": fill}
             ax.plot([], [], marker=_MARKS[bound], label=_WORDS[bound], **style)  # type: ignore[arg-type]
     if len(labels) > 1:
-        for place, label in enumerate(labels):
-            ax.plot([], [], color=LOOKS[place % len(LOOKS)].color, linewidth=4, label=label)
+        for label, look in looks_of(labels).items():
+            ax.plot([], [], color=look.color, linewidth=4, label=label)
     ax.figure.legend(loc="outside lower center", ncols=4, fontsize=8, frameon=False)
 
 
@@ -157,7 +153,7 @@ def draw_pareto(result: SweepResult, title: str = "") -> Figure:
             "no design of the sweep holds one tile in its buffers; give larger buffers"
         )
     energy = result.goal == "energy_pj"
-    with mpl.rc_context(STYLE):
+    with figure_style():
         figure = Figure(figsize=(7.2, 4.8), layout="constrained")
         ax = figure.subplots()
         for place, (bits, rows) in enumerate(_some_widths(frame)):
@@ -202,21 +198,3 @@ def _some_widths(frame: pd.DataFrame) -> list[tuple[int, pd.DataFrame]]:
     return [
         (int(widths[p]), frame[frame["bits"] == widths[p]].sort_values("cycles")) for p in places
     ]
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG, PNG or PDF by the path's ending, whole or not at all.
-
-    Raises:
-        ConfigurationError: If the ending is none of these.
-    """
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in FIGURE_FORMATS:
-        raise ConfigurationError(
-            f"{path}: a figure is written as .{', .'.join(FIGURE_FORMATS)}, not {path.suffix!r}"
-        )
-    buffer = BytesIO()
-    with mpl.rc_context({**STYLE, "svg.hashsalt": "smartsim"}):
-        metadata = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
-        figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
-    write_bytes_atomically(path, buffer.getvalue())

@@ -16,7 +16,7 @@ import numpy as np
 
 from smartsim.cost import PrecisionPlan, Table, parse_format, uniform_plan
 from smartsim.graph import Graph, ParameterSpec, Stage
-from smartsim.report.table2.table import MethodTraces
+from smartsim.report.methods import MethodTraces
 from smartsim.simulate.machine.accelerators import Accelerator
 from smartsim.simulate.machine.pricing import price_machine
 from smartsim.simulate.network.contractions import CONTRACTIONS

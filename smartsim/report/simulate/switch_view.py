@@ -2,22 +2,18 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from smartsim.errors import ConfigurationError, suggest_name
-from smartsim.records.files import write_text_atomically
-from smartsim.report.energy.marks import STYLE
-from smartsim.report.energy.sections import Section, render_sections
-from smartsim.report.energy.text import format_energy
-from smartsim.report.simulate.figures import FIGURE_FORMATS, save_figure
 from smartsim.report.simulate.switch import SwitchCost, SwitchReport
-from smartsim.report.simulate.text import format_count
+from smartsim.report.style.figures import FIGURE_FORMATS, figure_makers, figure_style
+from smartsim.report.style.files import write_files
+from smartsim.report.style.numbers import format_bytes, format_count, format_energy
+from smartsim.report.style.sections import Section, render_sections
 
 __all__ = ["SWITCH_FORMATS", "draw_switch", "render_switch", "switch_frame", "write_switch"]
 
@@ -137,7 +133,7 @@ def draw_switch(report: SwitchReport) -> Figure:
     """Two panels: the bytes that a switch moves, by what they are, and its energy."""
     costs = [cost for cost in report.costs if cost.end > cost.start] or list(report.costs)
     names = [f"{cost.method}\n{_move(cost)}" for cost in costs]
-    with mpl.rc_context(STYLE):
+    with figure_style():
         figure = Figure(figsize=(9.6, 1.4 + 0.5 * len(costs)), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
         _draw_bytes(left, costs, names)
@@ -168,7 +164,7 @@ def _draw_bytes(ax: Axes, costs: Sequence[SwitchCost], names: Sequence[str]) -> 
     for place, (whole, cost) in enumerate(zip(offsets, costs, strict=True)):
         total = (cost.reload_bits + cost.compute_bits) / 8
         ax.annotate(
-            f"{format_count(total)}B",
+            format_bytes(total),
             (whole, place),
             xytext=(4, 0),
             textcoords="offset points",
@@ -210,27 +206,16 @@ def _draw_energy(ax: Axes, costs: Sequence[SwitchCost]) -> None:
 
 def write_switch(
     report: SwitchReport, folder: Path, formats: Sequence[str] = SWITCH_FORMATS
-) -> list[Path]:
+) -> tuple[Path, ...]:
     """Write the report into `folder`, one file a format; returns the paths.
 
     Raises:
         ConfigurationError: If a format is unknown.
     """
-    for name in formats:
-        if name not in SWITCH_FORMATS:
-            raise ConfigurationError(f"unknown format {name!r}{suggest_name(name, SWITCH_FORMATS)}")
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name in dict.fromkeys(formats):
-        path = folder / f"switch.{name}"
-        if name in FIGURE_FORMATS:
-            save_figure(draw_switch(report), path)
-        elif name == "md":
-            write_text_atomically(path, render_switch(report, markdown=True))
-        elif name == "csv":
-            text = switch_frame(report).to_csv(index=False, lineterminator="\n")
-            write_text_atomically(path, text)
-        else:
-            write_text_atomically(path, json.dumps(dataclasses.asdict(report), indent=1) + "\n")
-        paths.append(path)
-    return paths
+    makers: dict[str, Callable[[], str | bytes]] = {
+        "md": lambda: render_switch(report, markdown=True),
+        "csv": lambda: str(switch_frame(report).to_csv(index=False, lineterminator="\n")),
+        "json": lambda: json.dumps(dataclasses.asdict(report), indent=1) + "\n",
+        **figure_makers(lambda: draw_switch(report)),
+    }
+    return write_files(folder, "switch", makers, formats)

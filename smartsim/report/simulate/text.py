@@ -1,19 +1,17 @@
 """Runs and sweeps -> text for a terminal, and data frames."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from tabulate import tabulate
 
-from smartsim.report.energy.text import format_energy
+from smartsim.report.style.numbers import format_count, format_energy
+from smartsim.report.style.text import grid, wrap, wrap_all
 from smartsim.simulate.explore.fronts import Front
 from smartsim.simulate.explore.sweeps import SweepResult
 from smartsim.simulate.machine.accelerators import Accelerator
 from smartsim.simulate.network.runs import INFERENCE, Run, StepRun
 
 __all__ = [
-    "format_count",
     "front_frame",
     "render_accelerator",
     "render_comparison",
@@ -23,7 +21,6 @@ __all__ = [
     "run_frame",
 ]
 
-_WIDTH = 80
 _SMALL = 1e-3
 """Share of all cycles below which a step of the vector unit gets no line of its own."""
 _ALL = ("switch", *INFERENCE)
@@ -43,18 +40,6 @@ _PARTS = {
     "accumulators": "accumulators",
     "dram": "DRAM",
 }
-
-
-def format_count(number: float) -> str:
-    """A count with four digits and a unit.
-
-    >>> format_count(1_159_402_496), format_count(8_352), format_count(12)
-    ('1.159G', '8.352k', '12')
-    """
-    for name, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if abs(number) >= scale:
-            return f"{number / scale:.4g}{name}"
-    return f"{number:.4g}"
 
 
 def run_frame(run: Run) -> pd.DataFrame:
@@ -104,7 +89,7 @@ def _heading(run: Run) -> str:
     ]
     if run.table:
         lines.append(f"energies from {run.table}; without leakage, clock tree and control")
-    return "\n".join(line for text in lines for line in _wrap(text))
+    return wrap_all(lines)
 
 
 def _totals(run: Run) -> str:
@@ -125,7 +110,7 @@ def _totals(run: Run) -> str:
             ]
         )
     head = ["paid", "MACs", "cycles", "ms", "stalls", "use %", "DRAM bytes", "energy"]
-    return _grid(rows, head)
+    return grid(rows, head)
 
 
 def _components(run: Run) -> str:
@@ -135,7 +120,7 @@ def _components(run: Run) -> str:
         [_PARTS[name], format_energy(energy, run.unit), f"{100 * energy / whole:.1f}"]
         for name, energy in energies.items()
     ]
-    return _grid(rows, ["energy of an inference", "", "%"]) if rows else ""
+    return grid(rows, ["energy of an inference", "", "%"]) if rows else ""
 
 
 def _layers(run: Run) -> str:
@@ -144,7 +129,7 @@ def _layers(run: Run) -> str:
     shown = [step for step in steps if step.shapes or step.cycles >= least]
     small = sum(step.cycles for step in steps) - sum(step.cycles for step in shown)
     head = ["layer", "m x k x n", "cycles", "use %", "bound", "DRAM B", "energy"]
-    table = _grid([_layer(run, step) for step in shown], head)
+    table = grid([_layer(run, step) for step in shown], head)
     if len(shown) == len(steps):
         return table
     return f"{table}\nand {len(steps) - len(shown)} small steps of {small:,} cycles together"
@@ -159,7 +144,7 @@ def _layer(run: Run, step: StepRun) -> list[str]:
     use = 100 * busy / (step.cycles * run.processing_elements)
     name = step.layer or step.ops[0].removeprefix("aten.")
     return [
-        _shorten(name if step.shapes else f"{name} ({step.stage})", 30),
+        name if step.shapes else f"{name} ({step.stage})",
         shape,
         f"{step.cycles:,}",
         f"{use:.1f}" if step.shapes else "",
@@ -175,7 +160,7 @@ def _remarks(run: Run) -> str:
         for entry in run.unpriced
     ]
     lines += [f"note: {note}" for note in run.notes]
-    return "\n".join(line for text in lines for line in _wrap(text, "  "))
+    return wrap_all(lines, "  ")
 
 
 def render_comparison(runs: Mapping[str, Sequence[Run]]) -> str:
@@ -215,9 +200,9 @@ def render_comparison(runs: Mapping[str, Sequence[Run]]) -> str:
         for entry in run.unpriced
     }
     remarks = [f"without a price, so in no energy: {', '.join(missing)}"] if missing else []
-    lines = [line for text in facts for line in _wrap(text)]
-    notes = [line for text in remarks for line in _wrap(text, "  ")]
-    return "\n".join([*lines, "", _grid(rows, head), *([""] if notes else []), *notes]) + "\n"
+    lines = [line for text in facts for line in wrap(text)]
+    notes = [line for text in remarks for line in wrap(text, "  ")]
+    return "\n".join([*lines, "", grid(rows, head), *([""] if notes else []), *notes]) + "\n"
 
 
 def render_accelerator(accelerator: Accelerator) -> str:
@@ -231,21 +216,15 @@ def render_accelerator(accelerator: Accelerator) -> str:
         ]
         for citation in accelerator.citations
     ]
-    table = tabulate(
-        rows,
-        headers=["value of", "", "source", "status"],
-        tablefmt="simple",
-        disable_numparse=True,
-        maxcolwidths=[None, None, 34, None],
-    )
+    table = grid(rows, ["value of", "", "source", "status"], "llll", wrapped=(2,))
     lines = [f"{accelerator.name}: {accelerator.description}", *accelerator.limits.split("\n\n")]
     notes = [f"{c.key}: {c.note}" for c in accelerator.citations if c.note]
     sources = [f"{source.key}: {source.citation}" for source in accelerator.sources]
     parts = [
-        "\n".join(line for text in lines for line in _wrap(text)),
+        wrap_all(lines),
         table,
-        "\n".join(line for text in notes for line in _wrap(text, "  ")),
-        "\n".join(line for text in sources for line in _wrap(text, "  ")),
+        wrap_all(notes, "  "),
+        wrap_all(sources, "  "),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -286,24 +265,4 @@ def render_sweep(result: SweepResult, *, most: int = 12) -> str:
     shown = rows[: 2 * most]
     if len(rows) > len(shown):
         lines.append(f"the first {most} of {len(rows) // 2} widths:")
-    return "\n".join([*(li for text in lines for li in _wrap(text)), "", _grid(shown, head)]) + "\n"
-
-
-def _grid(rows: Sequence[Sequence[object]], head: Sequence[str]) -> str:
-    sides = ["left", *["right"] * (len(head) - 1)]
-    return tabulate(
-        rows,
-        headers=head,
-        colalign=sides if rows else None,
-        disable_numparse=True,
-        tablefmt="simple",
-    )
-
-
-def _shorten(name: str, width: int) -> str:
-    """The end of a long name, which tells more than its beginning."""
-    return name if len(name) <= width else "..." + name[3 - width :]
-
-
-def _wrap(text: str, indent: str = "") -> list[str]:
-    return textwrap.wrap(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+    return "\n".join([*(li for text in lines for li in wrap(text)), "", grid(shown, head)]) + "\n"

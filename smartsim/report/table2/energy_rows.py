@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from smartsim.cost import Energy, Table, estimate_energy, parse_format
 from smartsim.counts import Convention, count_actions
-from smartsim.report.table2.table import MethodTraces, Row, Table2
+from smartsim.report.methods import MethodTraces
+from smartsim.report.table2.table import Row, Table2
 
 __all__ = ["add_energy_rows"]
 

@@ -1,23 +1,21 @@
 """A Table 2 record -> terminal, Markdown, LaTeX, CSV, JSON. The one place that formats numbers."""
 
 import json
-import textwrap
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tabulate import tabulate
 
 from smartsim.counts import Counts
-from smartsim.errors import ConfigurationError, suggest_name
-from smartsim.records.files import write_text_atomically
+from smartsim.report.style.files import write_files
+from smartsim.report.style.numbers import format_number
+from smartsim.report.style.text import markdown_grid, wrap
 from smartsim.report.table2.table import Number, Row, Table2
 
 __all__ = [
     "FORMATS",
-    "check_formats",
-    "format_number",
     "render_format",
     "render_latex",
     "render_markdown",
@@ -62,23 +60,6 @@ def table2_frame(table: Table2) -> pd.DataFrame:
     return frame
 
 
-def format_number(value: Number, unit: str) -> str:
-    """A number for people: counts from a million on in millions, ratios to three places.
-
-    >>> format_number(21_282_122, "count"), format_number(1.4756, "ratio")
-    ('21.28M', '1.476')
-    """
-    if value is None:
-        return ""
-    if unit == "count":
-        return f"{value / 1e6:.2f}M" if abs(value) >= 1e6 else f"{value:,.0f}"
-    if unit == "ratio":
-        return f"{value:.3f}".rstrip("0").rstrip(".")
-    if unit == "microjoule":
-        return f"{value:,.1f}" if value >= 100 else f"{value:.3g}"
-    return f"{value:.2f}"
-
-
 def _cells(table: Table2, row: Row) -> list[str]:
     """The row's numbers; a row of the paper keeps the paper's digits."""
     return [
@@ -107,7 +88,7 @@ def render_terminal(table: Table2) -> str:
     """The table as plain text, 80 columns wide for four methods."""
     width = max(9, *(len(method) + 1 for method in table.methods))
     lines = [table.setting, f"counted under convention `{table.convention.name}`: "]
-    lines[1:] = _wrap(lines[1] + table.convention.description, 80)
+    lines[1:] = wrap(lines[1] + table.convention.description)
     head = " " * (_LABEL_WIDTH + _KIND_WIDTH) + " " * 3
     lines += ["", head + "".join(f"{method:>{width}}" for method in table.methods)]
     last: Any = "none"
@@ -121,7 +102,7 @@ def render_terminal(table: Table2) -> str:
         lines.append(f"{label:<{_LABEL_WIDTH}}{_KINDS[row.kind]:<{_KIND_WIDTH}}{mark:<3}{cells}")
     lines.append("")
     for letter, sentence in zip(_LETTERS, table.notes.values(), strict=False):
-        lines += _wrap(f"{letter}  {sentence}", 80, indent="   ")
+        lines += wrap(f"{letter}  {sentence}", "   ")
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -146,10 +127,6 @@ def _label(row: Row) -> str:
         return f"{name.replace('conditional energy', '  conditional')}, µJ"
     unit = ", %" if row.unit == "percent" else ""
     return f"{name}{_PER.get(row.paid, '')}{unit}"
-
-
-def _wrap(text: str, width: int, indent: str = "") -> list[str]:
-    return textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _lettered(table: Table2) -> list[str]:
@@ -178,14 +155,7 @@ def _columns(table: Table2) -> list[str]:
 
 def render_markdown(table: Table2) -> str:
     """The table as Markdown, with notes and provenance."""
-    right = ("right",) * len(table.methods)
-    body = tabulate(
-        _grid(table),
-        headers=_columns(table),
-        tablefmt="github",
-        colalign=("left", "left", "left", "left", *right, "left"),
-        disable_numparse=True,
-    )
+    body = markdown_grid(_grid(table), _columns(table), "llll" + "r" * len(table.methods) + "l")
     notes = [
         f"- {letter}: {note}" for letter, note in zip(_LETTERS, table.notes.values(), strict=False)
     ]
@@ -210,18 +180,6 @@ def render_latex(table: Table2) -> str:
     return comments + str(style.to_latex(hrules=True, column_format=columns))
 
 
-def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
-    """The formats, if all are known.
-
-    Raises:
-        ConfigurationError: If one is unknown.
-    """
-    for name in formats:
-        if name not in FORMATS:
-            raise ConfigurationError(f"unknown format {name!r}{suggest_name(name, FORMATS)}")
-    return tuple(dict.fromkeys(formats))
-
-
 def render_format(table: Table2, name: str) -> str:
     """The text of the table's file in one of `FORMATS`."""
     match name:
@@ -243,11 +201,5 @@ def write_table2(
     Raises:
         ConfigurationError: If a format is unknown.
     """
-    texts = {name: render_format(table, name) for name in check_formats(formats)}
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, text in texts.items():
-        path = folder / f"{stem}.{name}"
-        write_text_atomically(path, text)
-        paths.append(path)
-    return tuple(paths)
+    makers = {name: partial(render_format, table, name) for name in FORMATS}
+    return write_files(folder, stem, makers, formats)

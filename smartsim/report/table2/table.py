@@ -13,10 +13,11 @@ from typing import Any, Literal
 from smartsim.counts import Action, Convention, count_actions, count_parameters
 from smartsim.counts.count import UNNOISED_LAYER
 from smartsim.errors import ConfigurationError
-from smartsim.graph import Graph, Stage
+from smartsim.graph import Stage
+from smartsim.report.methods import MethodTraces
 from smartsim.report.published import PublishedTable
 
-__all__ = ["Kind", "MethodTraces", "Row", "Table2", "build_table2"]
+__all__ = ["Kind", "Row", "Table2", "build_table2"]
 
 Kind = Literal["published", "derived", "measured"]
 Unit = Literal["percent", "count", "ratio", "microjoule"]
@@ -41,21 +42,6 @@ _NOTES = {
     "fewer MACs than the dense network.",
     "ratio": "The paper's abstract divides the rounded 1.47 by the rounded 0.54.",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MethodTraces:
-    """The traces of one method's model.
-
-    Attributes:
-        label: Column heading.
-        paths: Trace at each lam.
-        frozen: Trace at lam = 1 of the variant whose noise is frozen in a buffer, if it has noise.
-    """
-
-    label: str
-    paths: Mapping[float, Graph]
-    frozen: Graph | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

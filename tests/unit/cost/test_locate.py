@@ -56,6 +56,7 @@ def test_a_wheel_carries_the_folder_inside_the_package(tmp_path: Path) -> None:
         archive.extractall(unpacked)
     package, folder, energy = run(unpacked, tmp_path)
     assert Path(package).parent == unpacked / "smartsim"
+    assert (unpacked / "smartsim" / "report" / "style" / "smartsim.mplstyle").is_file()
     assert Path(folder) == unpacked / "smartsim" / "cost_models"
     assert energy == "0.2"
 

@@ -21,9 +21,9 @@ from smartsim.report.energy.sections import (
     accumulator_section,
     break_even_section,
     energy_section,
-    render_sections,
     sensitivity_section,
 )
+from smartsim.report.style.sections import render_sections
 
 TABLES = [load_table(name) for name in DEFAULT_TABLES]
 

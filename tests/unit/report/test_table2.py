@@ -12,10 +12,11 @@ from smartsim.counts import CONVENTIONS, count_actions, count_parameters, get_co
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.records.files import find_shipped_folder
 from smartsim.report.accuracy.results import Measured, load_measured
+from smartsim.report.methods import MethodTraces
 from smartsim.report.published import load_published
 from smartsim.report.style.provenance import collect_provenance
 from smartsim.report.table2.measured_rows import add_measured_rows, check_protocol
-from smartsim.report.table2.table import MethodTraces, Row, Table2, build_table2
+from smartsim.report.table2.table import Row, Table2, build_table2
 from tests.unit.report.helpers import LABELS, build_small_table, trace_small
 
 COUNT, RATIO, PERCENT = "count", "ratio", "percent"

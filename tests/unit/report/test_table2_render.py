@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from smartsim.errors import ConfigurationError
+from smartsim.report.style.files import check_formats
+from smartsim.report.style.numbers import format_number
 from smartsim.report.table2.render import (
     FORMATS,
-    check_formats,
-    format_number,
     render_format,
     render_latex,
     render_markdown,
@@ -165,4 +165,4 @@ def test_an_unknown_format_is_refused_before_anything_is_written(tmp_path: Path)
     with pytest.raises(ConfigurationError, match="unknown format 'html'; possible: csv, json, md"):
         write_table2(build_small_table(), tmp_path / "folder", ("md", "html"))
     assert not (tmp_path / "folder").exists()
-    assert check_formats(["csv", "csv", "md"]) == ("csv", "md")
+    assert check_formats(["csv", "csv", "md"], FORMATS) == ("csv", "md")

@@ -14,11 +14,12 @@ from smartsim.cost import load_table
 from smartsim.errors import ConfigurationError
 from smartsim.graph import save_graph
 from smartsim.models import build_named_model
-from smartsim.report.simulate.figures import draw_pareto, draw_roofline, save_figure
+from smartsim.report.methods import MethodTraces
+from smartsim.report.simulate.figures import draw_pareto, draw_roofline
 from smartsim.report.simulate.switch import build_switch_report
 from smartsim.report.simulate.switch_view import draw_switch, render_switch, write_switch
 from smartsim.report.simulate.text import render_csv, render_run, run_frame
-from smartsim.report.table2.table import MethodTraces
+from smartsim.report.style.figures import save_figure
 from smartsim.simulate import Run, load_accelerator, load_run, simulate_network
 from smartsim.simulate.explore.sweeps import plan_sweep, run_sweep
 from smartsim.simulate.explore.tabulate import tabulate_network
