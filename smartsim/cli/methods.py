@@ -1,103 +1,132 @@
 """Tracing the four methods and the user's own models, as reports need them."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from smartsim.cli.options import PAPER_INPUT
-from smartsim.errors import ConfigurationError
+from smartsim.cli.door.answer import is_quiet, tell
+from smartsim.cli.door.kinds import ARCHITECTURE_NAME, LAMS, MODEL_NAME
+from smartsim.cli.options import PAPER_INPUT, stack
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from smartsim.graph import Graph
     from smartsim.report.methods import MethodTraces
 
-__all__ = ["PAPER_SETTING", "collect_method_weights", "of_methods", "trace_methods"]
+__all__ = ["MethodChoice", "collect_method_weights", "method_options", "trace_methods"]
 
-
+F = TypeVar("F", bound=Callable[..., Any])
 _LABELS = {"pgdat": "PGD-AT", "oat": "OAT", "float": "FLOAT", "smart": "SMART"}
-PAPER_SETTING = {"arch": "resnet34", "classes": 10, "shape": PAPER_INPUT}
 
 
-def of_methods(command: Any) -> Any:
-    """The options of a report that traces the four methods and the user's own models."""
-    options = (
-        click.option("--arch", default=PAPER_SETTING["arch"], show_default=True, help="Backbone."),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodChoice:
+    """Which networks a report compares, as `method_options` reads them.
+
+    Attributes:
+        arch: Backbone of the four methods.
+        classes: Classes of the four methods.
+        input: Input shape, such as "1,3,32,32".
+        film_dimension: Length of the code of lam that OAT's FiLM layers get.
+        lam: Values of lam.
+        add: Models of the user's own.
+    """
+
+    arch: str = "resnet34"
+    classes: int = 10
+    input: str = PAPER_INPUT
+    film_dimension: int = 1
+    lam: tuple[float, ...] = (0.0, 1.0)
+    add: tuple[str, ...] = ()
+
+    @property
+    def is_papers(self) -> bool:
+        """Whether this is the network of the SMART paper's Table 2."""
+        return (self.arch, self.classes, self.input) == ("resnet34", 10, PAPER_INPUT)
+
+    @property
+    def setting(self) -> str:
+        """Network, classes and input, for the head of a report."""
+        return f"{self.arch}, {self.classes} classes, input {self.input}"
+
+    def name_model(self, method: str) -> str:
+        """One of the four methods as `load_model` names it."""
+        film = f",film_dimension={self.film_dimension}" if method == "oat" else ""
+        return f"{method}:{self.arch}:classes={self.classes}{film}"
+
+
+def method_options(command: F) -> F:
+    """The options of a report that traces the four methods; read into `MethodChoice`."""
+    return stack(
+        click.option("--arch", type=ARCHITECTURE_NAME, default="resnet34", help="Backbone."),
         click.option(
-            "--classes", default=PAPER_SETTING["classes"], show_default=True, type=click.IntRange(1)
+            "--classes",
+            type=click.IntRange(1),
+            default=10,
+            metavar="INTEGER",
+            help="Classes of the four methods.",
         ),
+        click.option("--input", default=PAPER_INPUT, metavar="SHAPE", help="Input shape."),
+        click.option("--film-dimension", default=1, help="Length of OAT's code of lam."),
+        click.option("--lam", type=LAMS, default="0,1", help="Values of lam."),
         click.option(
-            "--input", "shape", default=PAPER_INPUT, show_default=True, help="Input shape."
+            "--add",
+            type=MODEL_NAME,
+            multiple=True,
+            help="A model of your own beside the four, package.module:callable.",
         ),
-        click.option("--film-dimension", default=1, show_default=True, help="OAT's code of lam."),
-        click.option("--lam", default="0,1", show_default=True, help="Values of lam."),
-        click.option("--add", multiple=True, help="A model of your own, package.module:callable."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    )(command)
 
 
-def collect_method_weights(options: dict[str, Any]) -> Any:
+def collect_method_weights(
+    choice: MethodChoice,
+) -> "Mapping[str, Mapping[str, NDArray[np.float64]]]":
     """Effective weights of the four methods at the largest lam."""
     from smartsim.models import METHODS
     from smartsim.trace import collect_weights, load_model, parse_shape
 
-    lam = max(_parse_lams(options["lam"]))
     return {
         _LABELS.get(method, method): collect_weights(
-            load_model(_name_model(method, options)),
-            parse_shape(options["shape"]),
-            condition={"lam": lam},
+            load_model(choice.name_model(method)),
+            parse_shape(choice.input),
+            condition={"lam": max(choice.lam)},
         )
         for method in METHODS
     }
 
 
-def trace_methods(options: dict[str, Any]) -> "list[MethodTraces]":
+def trace_methods(choice: MethodChoice) -> "list[MethodTraces]":
     """The four methods, then the user's own models, each at every lam."""
     from smartsim.models import METHODS
     from smartsim.report.methods import MethodTraces
 
-    lams = _parse_lams(options["lam"])
-    specs = {name: _name_model(name, options) for name in METHODS}
-    total = len(lams) * (len(specs) + len(options["add"])) + 2
+    specs = {name: choice.name_model(name) for name in METHODS}
+    total = len(choice.lam) * (len(specs) + len(choice.add)) + 2
     traces = []
     with _progress(total, "tracing") as bar:
         for method, spec in specs.items():
-            paths = _trace_paths(spec, options["shape"], lams, bar)
+            paths = _trace_paths(spec, choice, choice.lam, bar)
             frozen = None
-            if METHODS[method].noisy and 1.0 in lams:
-                variant = f"{spec},noise=frozen"
-                frozen = _trace_paths(variant, options["shape"], (1.0,), bar)[1.0]
+            if METHODS[method].noisy and 1.0 in choice.lam:
+                frozen = _trace_paths(f"{spec},noise=frozen", choice, (1.0,), bar)[1.0]
             label = _LABELS.get(method, method)
             traces.append(MethodTraces(label=label, paths=paths, frozen=frozen))
-        for name in options["add"]:
+        for name in choice.add:
             label = name.rpartition(":")[2]
             if label in [trace.label for trace in traces]:
                 label = name
-            paths = _trace_paths(name, options["shape"], lams, bar)
+            paths = _trace_paths(name, choice, choice.lam, bar)
             traces.append(MethodTraces(label=label, paths=paths))
     return traces
 
 
-def _name_model(method: str, options: dict[str, Any]) -> str:
-    film = f",film_dimension={options['film_dimension']}" if method == "oat" else ""
-    return f"{method}:{options['arch']}:classes={options['classes']}{film}"
-
-
-def _parse_lams(text: str) -> tuple[float, ...]:
-    try:
-        lams = tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise ConfigurationError(
-            f"--lam {text!r} must be numbers in [0, 1], such as 0,1"
-        ) from error
-    if not all(0 <= lam <= 1 for lam in lams):
-        raise ConfigurationError(f"--lam {text!r} must be numbers in [0, 1], such as 0,1")
-    return tuple(dict.fromkeys(lams))
-
-
-def _trace_paths(name: str, shape: str, lams: tuple[float, ...], bar: Any) -> "dict[float, Graph]":
+def _trace_paths(
+    name: str, choice: MethodChoice, lams: tuple[float, ...], bar: Any
+) -> "dict[float, Graph]":
     """One model's traces at each lam; a model that takes no lam is the same at each."""
     from smartsim.trace import load_model, parse_shape, takes_argument, trace_model
 
@@ -108,7 +137,9 @@ def _trace_paths(name: str, shape: str, lams: tuple[float, ...], bar: Any) -> "d
         bar.set_postfix_str(f"{name} at lam = {lam:g}")
         if is_conditional or not paths:
             condition = {"lam": lam} if is_conditional else {}
-            paths[lam] = trace_model(model, parse_shape(shape), condition=condition, name=name)
+            graph = trace_model(model, parse_shape(choice.input), condition=condition, name=name)
+            tell(f"traced {name} at lam = {lam:g}: {len(graph.ops)} ops")
+            paths[lam] = graph
         else:
             paths[lam] = next(iter(paths.values()))
         bar.update()
@@ -116,7 +147,7 @@ def _trace_paths(name: str, shape: str, lams: tuple[float, ...], bar: Any) -> "d
 
 
 def _progress(total: int, what: str) -> Any:
-    """A bar on stderr for a terminal, nothing in a pipe."""
+    """A bar on stderr for a terminal, nothing in a pipe and under -q."""
     from tqdm import tqdm
 
-    return tqdm(total=total, desc=what, disable=None, leave=False)
+    return tqdm(total=total, desc=what, disable=is_quiet() or None, leave=False)

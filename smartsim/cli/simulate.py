@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smartsim.cli.door.kinds import LAMS
 from smartsim.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ def read_machine(options: dict[str, Any]) -> "tuple[Accelerator, Table | None]":
 @of_machine
 @click.option("--compare", is_flag=True, help="PGD-AT, OAT, FLOAT and SMART side by side.")
 @click.option("--arch", default=_ARCH["arch"], show_default=True, help="Backbone for --compare.")
-@click.option("--lam", default="0,1", show_default=True, help="Values of lam for --compare.")
+@click.option(
+    "--lam", type=LAMS, default="0,1", show_default=True, help="Values of lam for --compare."
+)
 @click.option("--roofline", type=click.Path(path_type=Path), help="Figure to write.")
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Steps as CSV to write.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write: the run.")
@@ -113,9 +116,9 @@ def _simulate_all(graphs: tuple[Path, ...], options: dict[str, Any]) -> "dict[st
         graph = load_graph(path)
         given.setdefault(graph.model or path.stem, []).append(graph)
     if options["compare"]:
-        from smartsim.cli.methods import trace_methods
+        from smartsim.cli.methods import MethodChoice, trace_methods
 
-        for trace in trace_methods({**_ARCH, **options, "add": ()}):
+        for trace in trace_methods(MethodChoice(arch=options["arch"], lam=options["lam"])):
             given[trace.label] = list(trace.paths.values())
     return {
         label: [

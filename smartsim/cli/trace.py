@@ -1,75 +1,163 @@
 """The verbs `trace` and `count`."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from smartsim.cli.door.answer import Output, Sheet, show_result, tell
+from smartsim.cli.door.kinds import IN_FILE, MODEL_NAME
+from smartsim.cli.door.verb import reads, verb
 from smartsim.cli.options import (
     PAPER_INPUT,
     convention_option,
     ignore_option,
-    output_option,
-    read_convention,
-    show_result,
+    output_options,
 )
+
+if TYPE_CHECKING:
+    from smartsim.counts import Counts
+    from smartsim.graph import Graph
 
 __all__ = ["count", "trace"]
 
 
-@click.command()
-@click.argument("model")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceOptions:
+    """What `trace` is asked."""
+
+    model: str
+    input: tuple[str, ...]
+    condition: tuple[str, ...]
+    declare_zeros: tuple[str, ...]
+    answer: Output
+
+
+@verb(
+    example=(
+        "smartsim trace smart:resnet34 --condition lam=1.0 -o smart.json",
+        "smartsim trace mypackage.mymodule:build --input 1,3,224,224 --json",
+    )
+)
+@click.argument(
+    "model",
+    type=MODEL_NAME,
+    help="A built-in, package.module:callable of your own, or a .pt2 file.",
+)
 @click.option(
     "--input",
-    "inputs",
     multiple=True,
-    help="Input shape, such as 1,3,32,32, or 1,16:int64; once for each input.",
+    metavar="SHAPE",
+    help="Input shape, such as 1,16:int64; once for each input; may be repeated. "
+    f"[default: {PAPER_INPUT}]",
 )
-@click.option("--condition", multiple=True, help="What the user sets, such as lam=1.0.")
 @click.option(
-    "--declare-zeros", multiple=True, help="Parameter whose zeros are structure; * for all."
+    "--condition", multiple=True, metavar="NAME=NUMBER", help="What the user sets, as lam=1.0."
 )
-@output_option
-def trace(
-    model: str,
-    inputs: tuple[str, ...],
-    condition: tuple[str, ...],
-    declare_zeros: tuple[str, ...],
-    output: Path | None,
-) -> None:
-    """Trace MODEL by partial evaluation: JSON to a file or a pipe, a table to a terminal.
-
-    MODEL is a built-in such as smart:resnet34, package.module:callable of your own, or a file that
-    torch.export.save wrote (.pt2).
-    """
+@click.option(
+    "--declare-zeros",
+    multiple=True,
+    metavar="NAME",
+    help="Parameter whose zeros are structure; * for all.",
+)
+@output_options(".json", ".csv", ".md", ".html")
+@reads(TraceOptions)
+def trace(options: TraceOptions) -> None:
+    """Trace MODEL by partial evaluation: every op, how often it is paid for, its known zeros."""
     from smartsim.graph import save_graph
     from smartsim.report.layers.text import render_graph
     from smartsim.trace import load_model, parse_condition, parse_input, trace_model
 
-    given = [parse_input(text) for text in inputs or (PAPER_INPUT,)]
-    conditions = parse_condition(condition)
+    given = [parse_input(text) for text in options.input or (PAPER_INPUT,)]
+    conditions = parse_condition(options.condition)
     graph = trace_model(
-        load_model(model), given, condition=conditions, declared_zeros=declare_zeros, name=model
+        load_model(options.model),
+        given,
+        condition=conditions,
+        declared_zeros=options.declare_zeros,
+        name=options.model,
     )
-    if output is not None:
-        save_graph(graph, output)
-    show_result(output, render_graph(graph), graph.to_dict())
+    tell(f"traced {options.model}: {len(graph.ops)} ops, {len(graph.parameters)} parameters")
+    show_result(
+        options.answer,
+        lambda: render_graph(graph),
+        graph.to_dict,
+        save=lambda path: save_graph(graph, path),
+        sheet=lambda: _list_ops(graph),
+    )
 
 
-@click.command()
-@click.argument("graph", type=click.Path(path_type=Path))
-@convention_option
+def _list_ops(graph: "Graph") -> Sheet:
+    """A row an op."""
+    head = ("layer", "op", "stage", "output_shape", "sites_left", "outputs_left")
+    return Sheet(
+        head=head,
+        rows=[
+            (
+                op.module,
+                op.name,
+                op.stage,
+                "x".join(str(n) for n in graph.tensors[op.outputs[0]].shape),
+                None if op.live is None else op.live.sites,
+                None if op.live is None else op.live.outputs,
+            )
+            for op in graph.ops
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountOptions:
+    """What `count` is asked."""
+
+    graph: Path
+    convention: str
+    ignore: tuple[str, ...]
+    all_stages: bool
+    answer: Output
+
+
+@verb(
+    example=(
+        "smartsim count smart.json --convention paper",
+        "smartsim trace pgdat:resnet8 --json | smartsim count - -o counts.json",
+    )
+)
+@click.argument(
+    "graph", type=IN_FILE, help="A file that `smartsim trace` wrote; - is the standard input."
+)
+@convention_option()
 @ignore_option
 @click.option("--all-stages", is_flag=True, help="Show what is done once at deployment as well.")
-@output_option
-def count(
-    graph: Path, convention: str, ignore: tuple[str, ...], all_stages: bool, output: Path | None
-) -> None:
-    """Count the actions of GRAPH, a file that `smartsim trace` wrote; - is the standard input."""
+@output_options(".json", ".csv", ".md", ".html")
+@reads(CountOptions)
+def count(options: CountOptions) -> None:
+    """Count the actions of GRAPH by layer and stage, under a convention."""
     from smartsim.counts import count_actions, save_counts
+    from smartsim.counts.conventions import load_convention
     from smartsim.graph import load_graph
     from smartsim.report.layers.text import render_counts
 
-    counts = count_actions(load_graph(graph), read_convention(convention), ignore=ignore)
-    if output is not None:
-        save_counts(counts, output)
-    show_result(output, render_counts(counts, everything=all_stages), counts.to_dict())
+    counts = count_actions(
+        load_graph(options.graph), load_convention(options.convention), ignore=options.ignore
+    )
+    tell(f"counted {counts.model} under convention {counts.convention.name}")
+    show_result(
+        options.answer,
+        lambda: render_counts(counts, everything=options.all_stages),
+        counts.to_dict,
+        save=lambda path: save_counts(counts, path),
+        sheet=lambda: _list_counts(counts),
+    )
+
+
+def _list_counts(counts: "Counts") -> Sheet:
+    """A row a layer, op, stage and action."""
+    return Sheet(
+        head=("layer", "op", "stage", "action", "conditional", "number"),
+        rows=[
+            (item.layer, item.op, item.stage, item.action, item.conditional, item.number)
+            for item in counts.items
+        ],
+    )

@@ -75,8 +75,8 @@ class Net(nn.Module):
 # trace
 
 
-def test_trace_writes_json_to_a_pipe() -> None:
-    text = expect(run("trace", "smart:resnet8", "--condition", "lam=1"))
+def test_trace_prints_json_where_it_is_asked_for() -> None:
+    text = expect(run("trace", "smart:resnet8", "--condition", "lam=1", "--json"))
     graph = Graph.from_dict(json.loads(text))
     assert (graph.model, graph.condition) == ("smart:resnet8", {"lam": 1.0})
 
@@ -91,7 +91,7 @@ def test_trace_writes_json_to_a_file_and_a_table_to_the_screen(folder: Path) -> 
 def test_trace_takes_a_model_of_the_working_folder(folder: Path) -> None:
     write_module(folder, "cli_net", CONDITIONAL)
     arguments = ("cli_net:Net", "--input", "2,3,8,8", "--condition", "lam=0.5")
-    graph = Graph.from_dict(json.loads(expect(run("trace", *arguments))))
+    graph = Graph.from_dict(json.loads(expect(run("trace", *arguments, "--json"))))
     assert graph.tensors[graph.outputs[0]].shape == (2, 4)
 
 
@@ -103,7 +103,7 @@ def test_trace_takes_several_inputs_and_their_types(folder: Path) -> None:
         "    def __init__(self):\n        super().__init__()\n        self.e = nn.Embedding(9, 4)\n"
         "    def forward(self, tokens, scale):\n        return self.e(tokens) * scale\n",
     )
-    text = expect(run("trace", "cli_two:Net", "--input", "1,5:int64", "--input", "1,5,4"))
+    text = expect(run("trace", "cli_two:Net", "--input", "1,5:int64", "--input", "1,5,4", "--json"))
     graph = Graph.from_dict(json.loads(text))
     assert [graph.tensors[place].dtype for place in graph.inputs] == ["int64", "float32"]
 
@@ -115,7 +115,8 @@ def test_trace_takes_declared_zeros(folder: Path) -> None:
         "def build():\n    layer = nn.Linear(4, 2, bias=False)\n"
         "    layer.weight.data[0] = 0\n    return layer\n",
     )
-    text = expect(run("trace", "cli_pruned:build", "--input", "1,4", "--declare-zeros", "weight"))
+    arguments = ("cli_pruned:build", "--input", "1,4", "--declare-zeros", "weight")
+    text = expect(run("trace", *arguments, "--json"))
     assert count_actions(Graph.from_dict(json.loads(text))).macs == 4
 
 
@@ -124,15 +125,15 @@ def test_trace_reads_an_exported_program(folder: Path) -> None:
         warnings.simplefilter("ignore")  # torch's own deprecations
         program = torch.export.export(nn.Linear(4, 2), (torch.randn(1, 4),))
         torch.export.save(program, folder / "net.pt2")
-    graph = Graph.from_dict(json.loads(expect(run("trace", "net.pt2", "--input", "1,4"))))
+    graph = Graph.from_dict(json.loads(expect(run("trace", "net.pt2", "--input", "1,4", "--json"))))
     assert count_actions(graph).macs == 8
 
 
 # count
 
 
-def test_count_writes_json_to_a_pipe_and_to_a_file(folder: Path, graph_file: Path) -> None:
-    piped = Counts.from_dict(json.loads(expect(run("count", graph_file))))
+def test_count_writes_json_when_asked_and_to_a_file(folder: Path, graph_file: Path) -> None:
+    piped = Counts.from_dict(json.loads(expect(run("count", graph_file, "--json"))))
     assert piped == count_actions(load_graph(graph_file))
     text = expect(run("count", graph_file, "--convention", "dense", "-o", "counts.json"))
     assert load_counts("counts.json") == count_actions(load_graph(graph_file), "dense")
@@ -141,15 +142,15 @@ def test_count_writes_json_to_a_pipe_and_to_a_file(folder: Path, graph_file: Pat
 
 
 def test_count_reads_what_trace_wrote_to_the_pipe() -> None:
-    traced = expect(run("trace", "pgdat:resnet8"))
-    counted = Counts.from_dict(json.loads(expect(run("count", "-", stdin=traced))))
+    traced = expect(run("trace", "pgdat:resnet8", "--json"))
+    counted = Counts.from_dict(json.loads(expect(run("count", "-", "--json", stdin=traced))))
     assert counted.macs > 0
 
 
 def test_count_takes_a_convention_of_ones_own(folder: Path, graph_file: Path) -> None:
     (folder / "mine.toml").write_text('name = "mine"\ncount_padding = true\n')
     counts = Counts.from_dict(
-        json.loads(expect(run("count", graph_file, "--convention", "mine.toml")))
+        json.loads(expect(run("count", graph_file, "--convention", "mine.toml", "--json")))
     )
     assert counts.convention.name == "mine"
     assert counts.convention.count_padding
@@ -188,12 +189,12 @@ def test_table2_writes_every_format_into_a_folder(folder: Path) -> None:
 
 
 def test_table2_writes_the_formats_that_are_asked_for(folder: Path) -> None:
-    expect(run(*SMALL, "--format", "csv, md", "--output", "out"))
+    expect(run(*SMALL, "--files", "csv, md", "--output", "out"))
     assert {path.name for path in (folder / "out").iterdir()} == {"table2.csv", "table2.md"}
 
 
 def test_table2_prints_the_one_format_that_is_asked_for() -> None:
-    rows = list(csv.DictReader(io.StringIO(expect(run(*SMALL, "--format", "csv")))))
+    rows = list(csv.DictReader(io.StringIO(expect(run(*SMALL, "--files", "csv")))))
     assert {row["method"] for row in rows} == {"PGD-AT", "OAT", "FLOAT", "SMART"}
 
 
@@ -208,8 +209,7 @@ def test_table2_shows_ones_own_models_beside_the_four(folder: Path) -> None:
     text = expect(
         run(
             *SMALL,
-            "--format",
-            "json",
+            "--json",
             "--add",
             "cli_own:Net",
             "--add",
@@ -393,14 +393,14 @@ def test_count_answers_bad_arguments_with_one_sentence(
         (("--input", "1,3"), "this model takes (n, 3, height, width)"),
         (("--film-dimension", "3"), "film_dimension is 3"),
         (("--convention", "papr"), "did you mean 'paper'?"),
-        (("--format", "docx"), "unknown format 'docx'"),
-        (("--format", "md,csv"), "several formats need --output FOLDER"),
+        (("--files", "docx"), "unknown format 'docx'"),
+        (("--files", "md,csv"), "several formats need --output FOLDER"),
         (("--add", "nothing_of_this_name:build"), "unknown method 'nothing_of_this_name'"),
         (("--add", "torch.nn:Linear"), "it is called without arguments"),
         (("--results", "none.json"), "none.json: cannot be read"),
         (("--results", "foreign.json"), "is no result file of the evaluator"),
         (("--results", "unknown.json"), "belong to no column of this table"),
-        (("--energy", "int8", "--table", "none"), "none"),
+        (("--format", "int8", "--table", "none"), "none"),
         (("--output", "file"), "file: File exists"),
     ],
 )
@@ -465,9 +465,9 @@ def start(*arguments: str, cwd: Path, **settings: Any) -> subprocess.CompletedPr
 def test_the_module_runs_as_a_process_and_chains_by_pipes(tmp_path: Path) -> None:
     write_module(tmp_path, "cli_process", CONDITIONAL)
     arguments = ("cli_process:Net", "--input", "1,3,8,8", "--condition", "lam=1")
-    traced = start("trace", *arguments, cwd=tmp_path)
+    traced = start("trace", *arguments, "--json", cwd=tmp_path)
     assert (traced.returncode, traced.stderr) == (0, "")
-    counted = start("count", "-", cwd=tmp_path, input=traced.stdout)
+    counted = start("count", "-", "--json=compact", cwd=tmp_path, input=traced.stdout)
     assert (counted.returncode, counted.stderr) == (0, "")
     assert Counts.from_dict(json.loads(counted.stdout)).macs == 36 * 4 * 27 + 4
 

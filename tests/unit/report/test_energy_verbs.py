@@ -1,4 +1,4 @@
-"""The verbs `energy`, `tables`, `report energy-vs-bits` and `report table2 --energy`."""
+"""The verbs `energy`, `tables`, `report energy-vs-bits` and `report table2 --format`."""
 
 import csv
 import json
@@ -104,8 +104,8 @@ def test_energy_prints_a_readable_table_and_writes_json(counts_file: Path, tmp_p
     assert load_energy(output).per_inference_pj == pytest.approx(1_002_000 * 0.23 + 15)
 
 
-def test_energy_in_a_pipe_is_json(counts_file: Path) -> None:
-    data = json.loads(run("energy", counts_file).output)
+def test_energy_is_json_where_it_is_asked_for(counts_file: Path) -> None:
+    data = json.loads(run("energy", counts_file, "--json").output)
     assert data["format"] == "smartsim-energy"
     assert data["plan"] == "int8"
 
@@ -267,7 +267,7 @@ SMALL = ("--arch", "resnet8", "--input", "1,3,16,16")
 def test_energy_vs_bits_prints_its_sections_and_writes_its_files(tmp_path: Path) -> None:
     result = run(
         *("report", "energy-vs-bits", *SMALL, "--shift-readings", "-o", tmp_path),
-        *("--format", "svg,csv,md"),
+        *("--files", "svg,csv,md"),
     )
     assert result.exit_code == 0, result.output
     for words in (
@@ -293,7 +293,7 @@ def test_energy_vs_bits_prints_its_sections_and_writes_its_files(tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--format", "gif"), "unknown format 'gif'; possible: csv, md, pdf, png, svg"),
+        (("--files", "gif"), "unknown format 'gif'; possible: csv, md, pdf, png, svg"),
         (("--table", "eyeriss2016_relative"), "it prices no arithmetic"),
         (("--inferences-per-switch", "-1"), "-1"),
     ],
@@ -310,7 +310,7 @@ def test_energy_vs_bits_refuses_what_it_cannot_do(
 def test_a_table_without_shifts_gives_a_figure_without_shift_adds(tmp_path: Path) -> None:
     result = run(
         *("report", "energy-vs-bits", *SMALL, "--table", "jouppi2021_7nm", "-o", tmp_path),
-        *("--format", "csv,svg"),
+        *("--files", "csv,svg"),
     )
     assert result.exit_code == 0, result.output
     with (tmp_path / "energy_vs_bits.csv").open() as stream:
@@ -319,7 +319,7 @@ def test_a_table_without_shifts_gives_a_figure_without_shift_adds(tmp_path: Path
 
 
 def test_table2_has_energy_rows_with_int8_beside_shift_adds(tmp_path: Path) -> None:
-    result = run("report", "table2", *SMALL, "--energy", "shift8,fp32", "-o", tmp_path)
+    result = run("report", "table2", *SMALL, "--format", "shift8,fp32", "-o", tmp_path)
     assert result.exit_code == 0, result.output
     assert widest(result.output.replace(str(tmp_path), "")) <= 80
     for name in ("int8", "shift8", "fp32"):
@@ -339,6 +339,6 @@ def test_table2_has_energy_rows_with_int8_beside_shift_adds(tmp_path: Path) -> N
 
 
 def test_table2_refuses_a_format_that_its_table_cannot_price() -> None:
-    result = run("report", "table2", *SMALL, "--energy", "fp8")
+    result = run("report", "table2", *SMALL, "--format", "fp8")
     assert result.exit_code == 2
     assert "cannot price fp8" in result.output

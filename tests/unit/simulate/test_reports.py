@@ -85,7 +85,7 @@ def test_report_switch_writes_its_files(tmp_path: Path) -> None:
     formats = "md,csv,json,svg"
     result = verb(
         *("report", "switch", "--arch", "resnet8", "-o", tmp_path),
-        *("--format-of-files", formats, "--accelerator", "edge_npu_skipping"),
+        *("--files", formats, "--accelerator", "edge_npu_skipping"),
     )
     assert result.exit_code == 0, result.output
     assert "FLOAT, noise frozen" in result.output
