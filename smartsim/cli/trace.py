@@ -66,7 +66,7 @@ class TraceOptions:
 def trace(options: TraceOptions) -> None:
     """Trace MODEL by partial evaluation: every op, how often it is paid for, its known zeros."""
     from smartsim.graph import save_graph
-    from smartsim.report.layers.text import render_graph
+    from smartsim.report.summary.listing import render_graph
     from smartsim.trace import load_model, parse_condition, parse_input, trace_model
 
     given = [parse_input(text) for text in options.input or (PAPER_INPUT,)]
@@ -137,7 +137,7 @@ def count(options: CountOptions) -> None:
     from smartsim.counts import count_actions, save_counts
     from smartsim.counts.conventions import load_convention
     from smartsim.graph import load_graph
-    from smartsim.report.layers.text import render_counts
+    from smartsim.report.summary.listing import render_counts
 
     counts = count_actions(
         load_graph(options.graph), load_convention(options.convention), ignore=options.ignore

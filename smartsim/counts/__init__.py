@@ -1,6 +1,6 @@
 """GRAPH -> COUNTS: exact numbers of actions by layer and stage, under a named convention."""
 
-from smartsim.counts.conventions import CONVENTIONS, Convention, get_convention
+from smartsim.counts.conventions import CONVENTIONS, Convention, get_convention, load_convention
 from smartsim.counts.count import count_actions, count_parameters
 from smartsim.counts.records import (
     ACTIONS,
@@ -27,6 +27,7 @@ __all__ = [
     "count_actions",
     "count_parameters",
     "get_convention",
+    "load_convention",
     "load_counts",
     "register_rule",
     "save_counts",

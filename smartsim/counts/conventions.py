@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from smartsim.errors import ConfigurationError, suggest_name
+from smartsim.records.accept import expect
 from smartsim.records.document import STRICT
 from smartsim.records.files import quote, read_toml
+from smartsim.records.shown import Shown
 
 __all__ = ["CONVENTIONS", "Accumulator", "Convention", "get_convention", "load_convention"]
 
@@ -17,7 +19,7 @@ Accumulator = Literal["paper", "hardware"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Convention:
+class Convention(Shown):
     """A named set of counting choices.
 
     Attributes:
@@ -54,6 +56,9 @@ class Convention:
     noise_on_every_parameter: bool = False
     count_scalar_parameters: bool = True
     accumulator: Accumulator = "hardware"
+
+    def __repr__(self) -> str:
+        return f"<Convention {self.name}: {self.description[:120]}>"
 
     def to_dict(self) -> dict[str, Any]:
         """The choices as JSON-ready values."""
@@ -131,8 +136,10 @@ def get_convention(name: str) -> Convention:
     return CONVENTIONS[name]
 
 
-def load_convention(name: str | Path) -> Convention:
+def load_convention(name: str | Path | Convention) -> Convention:
     """A shipped convention by name, or one of your own by the path of its `.toml` file.
+
+    A convention is returned as it is.
 
     >>> load_convention("paper").count_padding
     True
@@ -141,6 +148,8 @@ def load_convention(name: str | Path) -> Convention:
         ConfigurationError: If there is no such convention, or the file names what it has not.
         FileFormatError: If the file cannot be read, or is damaged.
     """
+    if not isinstance(name, str | Path):
+        return expect(name, Convention, "convention")
     if not str(name).lower().endswith(".toml"):
         return get_convention(str(name))
     try:

@@ -1,17 +1,19 @@
 """GRAPH -> COUNTS: each op's work, by its rule, under a convention."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from smartsim.counts.conventions import Convention, get_convention
+from smartsim.counts.conventions import Convention, load_convention
 from smartsim.counts.passes import list_counted_ops
 from smartsim.counts.records import ACTIONS, Action, Count, Counts, ParameterCounts
 from smartsim.counts.rules import RULES, Actions, Cost, Facts
 from smartsim.counts.work import MATMULS, Shapes, dense_work, describe_shapes
 from smartsim.errors import ConfigurationError, MissingRuleError, suggest_name
 from smartsim.graph import STAGES, Graph, Op, ParameterSpec, Stage
+from smartsim.records.accept import expect
 
 __all__ = ["UNNOISED_LAYER", "count_actions", "count_parameters"]
 
@@ -22,7 +24,7 @@ _Key = tuple[str, str, Stage, Action, bool]
 
 
 def count_actions(
-    graph: Graph, convention: str | Convention = "exact", *, ignore: Iterable[str] = ()
+    graph: Graph, convention: str | Path | Convention = "exact", *, ignore: Iterable[str] = ()
 ) -> Counts:
     """Count every action of `graph`.
 
@@ -40,7 +42,8 @@ def count_actions(
         ConfigurationError: If the convention is unknown or needs densities that the graph lacks,
             or a rule fails on an op.
     """
-    choices = get_convention(convention) if isinstance(convention, str) else convention
+    expect(graph, Graph, "graph")
+    choices = load_convention(convention)
     left_out = frozenset(ignore)
     if choices.skip_activation_zeros and all(op.input_density is None for op in graph.ops):
         raise ConfigurationError(
@@ -161,14 +164,16 @@ def _add_unnoised_parameters(sums: dict[_Key, int | float], active: int) -> None
         sums[key] = active - noisy
 
 
-def count_parameters(graphs: Sequence[Graph], convention: str | Convention) -> ParameterCounts:
+def count_parameters(
+    graphs: Sequence[Graph], convention: str | Path | Convention
+) -> ParameterCounts:
     """Count parameters of the first graph's path, and what a device stores for all the paths.
 
     Args:
         graphs: Traces of one model, for instance at lam = 0 and at lam = 1.
         convention: Says whether scalar parameters count.
     """
-    choices = get_convention(convention) if isinstance(convention, str) else convention
+    choices = load_convention(convention)
     rows = [_parameters(graph, choices) for graph in graphs]
     stored = 0
     for name in rows[0]:

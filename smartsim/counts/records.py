@@ -10,6 +10,7 @@ from smartsim.counts.conventions import Convention
 from smartsim.errors import ConfigurationError
 from smartsim.graph import STAGES, Stage
 from smartsim.records.document import STRICT, Document, Number, Whole
+from smartsim.records.shown import Shown
 
 __all__ = ["ACTIONS", "Action", "Count", "Counts", "ParameterCounts", "load_counts", "save_counts"]
 
@@ -82,7 +83,7 @@ class ParameterCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class Counts(Shown):
     """The actions of one model under one convention.
 
     Attributes:
@@ -104,6 +105,13 @@ class Counts:
     parameters: ParameterCounts | None = None
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        at = "".join(f", {name} = {value:g}" for name, value in self.condition.items())
+        return (
+            f"<Counts of {self.model}{at}: {self.macs:,} MACs, {self.adds:,} ADDs in "
+            f"{len(self.layers)} layers ({self.convention.name})>"
+        )
 
     def __iter__(self) -> Iterator[Count]:
         return iter(self.items)

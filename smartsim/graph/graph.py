@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from smartsim.graph.patterns import StoredPattern
 from smartsim.graph.records import Op, ParameterSpec, TensorSpec
 from smartsim.records.document import STRICT, Document, Whole
+from smartsim.records.shown import Shown
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -16,7 +17,7 @@ __all__ = ["Graph", "load_graph", "save_graph"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Graph:
+class Graph(Shown):
     """What a trace found out about one model, for one input shape and one condition.
 
     Attributes:
@@ -44,6 +45,13 @@ class Graph:
     patterns: tuple[StoredPattern, ...] = ()
     notes: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        at = "".join(f", {name} = {value:g}" for name, value in self.condition.items())
+        return (
+            f"<Graph of {self.model}{at}: {len(self.ops)} ops, {len(self.parameters)} parameters "
+            "and buffers>"
+        )
 
     def input_tensors(self, op: Op) -> tuple[TensorSpec, ...]:
         """The tensors that `op` reads."""

@@ -24,6 +24,7 @@ __all__ = [
     "quote",
     "read_csv",
     "read_json",
+    "read_object",
     "read_text",
     "read_toml",
     "write_bytes_atomically",
@@ -145,6 +146,18 @@ def read_json(path: str | Path, what: str) -> dict[str, Any]:
         return parse_json(read_text(path, f"{what} as JSON"))
     except _NoJsonError as error:
         raise FileFormatError(f"{path}: {error}; expected {what}") from error
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """The JSON object in a text that came from no file.
+
+    Raises:
+        FileFormatError: If there is none.
+    """
+    try:
+        return parse_json(text)
+    except _NoJsonError as error:
+        raise FileFormatError(f"the text {error}") from error
 
 
 class _NoJsonError(ValueError):

@@ -12,6 +12,7 @@ from smartsim.counts.records import Action
 from smartsim.errors import ConfigurationError
 from smartsim.graph import STAGES, Stage
 from smartsim.records.document import STRICT, Document, Number, Positive, Whole
+from smartsim.records.shown import Shown
 
 __all__ = ["Energy", "EnergyItem", "MemoryEnergy", "Unpriced", "load_energy", "save_energy"]
 
@@ -93,7 +94,7 @@ class MemoryEnergy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Energy:
+class Energy(Shown):
     """What the arithmetic of one model costs, from one table, under one convention.
 
     Attributes:
@@ -130,6 +131,13 @@ class Energy:
     unpriced: tuple[Unpriced, ...] = ()
     memory: tuple[MemoryEnergy, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        at = "".join(f", {name} = {value:g}" for name, value in self.condition.items())
+        return (
+            f"<Energy of {self.model}{at}: {self.per_inference_pj:.4g} {self.unit} an inference in "
+            f"{self.plan} ({self.table})>"
+        )
 
     @property
     def per_inference_pj(self) -> float:

@@ -1,10 +1,11 @@
 """Counts times a table: what the arithmetic of one model costs."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from smartsim.cost.energy.energy import Energy, EnergyItem, MemoryEnergy, Unpriced
 from smartsim.cost.formats.numbers import NumberFormat
-from smartsim.cost.formats.plans import PrecisionPlan, uniform_plan
+from smartsim.cost.formats.plans import PrecisionPlan, load_plan
 from smartsim.cost.prices.recipes import (
     ESSENTIAL,
     describe_mac,
@@ -12,18 +13,20 @@ from smartsim.cost.prices.recipes import (
     price_actions,
     recipe_of,
 )
+from smartsim.cost.tables.load import load_table
 from smartsim.cost.tables.table import Table
 from smartsim.counts.records import ACTIONS, Action, Counts
 from smartsim.errors import ConfigurationError
 from smartsim.graph import Stage
+from smartsim.records.accept import expect
 
 __all__ = ["estimate_energy"]
 
 
 def estimate_energy(
     counts: Counts,
-    table: Table,
-    plan: PrecisionPlan | NumberFormat | str = "int8",
+    table: Table | str | Path,
+    plan: PrecisionPlan | NumberFormat | str | Path = "int8",
     *,
     inferences_per_switch: float = 1,
     mean_terms: Mapping[str, float] | None = None,
@@ -37,8 +40,8 @@ def estimate_energy(
 
     Args:
         counts: What the model does; its convention decides how wide an accumulator is.
-        table: Published energies.
-        plan: One format for all layers, by name or as a record, or a plan by layer.
+        table: Published energies, by name, path or as a record.
+        plan: One format for all layers, or a plan by layer; by name, path or as a record.
         inferences_per_switch: Inferences between two switches of the condition, above 0.
         mean_terms: Mean number of terms of a weight, by layer, counted from real weights (see
             `smartsim.cost.energy.terms`); takes the place of a shift format's own number in the
@@ -53,8 +56,8 @@ def estimate_energy(
         raise ConfigurationError(
             f"inferences_per_switch is {inferences_per_switch!r}; it must be a number above 0"
         )
-    if not isinstance(plan, PrecisionPlan):
-        plan = uniform_plan(plan)
+    expect(counts, Counts, "counts")
+    table, plan = load_table(table), load_plan(plan)
     formats = plan.resolve(counts.layers)
     used = {number_format.name: number_format for number_format in formats.values()}
     items, unpriced = _price_items(counts, table, formats, mean_terms or {})

@@ -4,16 +4,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from smartsim.cost.formats.numbers import NumberFormat, parse_format
 from smartsim.errors import ConfigurationError, FileFormatError
+from smartsim.records.accept import expect
+from smartsim.records.document import Document
 from smartsim.records.files import quote, read_csv, read_toml
+from smartsim.records.shown import Shown
 
 __all__ = ["PrecisionPlan", "load_plan", "uniform_plan"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PrecisionPlan:
+class PrecisionPlan(Shown):
     """A number format for every layer.
 
     Attributes:
@@ -25,6 +29,22 @@ class PrecisionPlan:
     name: str
     rules: tuple[tuple[str, NumberFormat], ...] = ()
     default: NumberFormat | None = None
+
+    def __repr__(self) -> str:
+        return f"<PrecisionPlan {self.name}: {len(self.rules)} patterns, default {self.default}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON-ready values."""
+        return _DOCUMENT.to_dict(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> "PrecisionPlan":
+        """Rebuild a plan from `to_dict`'s values.
+
+        Raises:
+            FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
+        """
+        return _DOCUMENT.from_dict(data)
 
     def resolve(self, layers: Iterable[str]) -> dict[str, NumberFormat]:
         """The format of each of `layers`.
@@ -81,8 +101,8 @@ def uniform_plan(number_format: NumberFormat | str) -> PrecisionPlan:
     return PrecisionPlan(name=number_format.name, default=number_format)
 
 
-def load_plan(text: str | Path) -> PrecisionPlan:
-    """A plan from a format's name, or from a TOML or CSV file.
+def load_plan(text: str | Path | NumberFormat | PrecisionPlan) -> PrecisionPlan:
+    """A plan from a format's name, or from a TOML or CSV file; a plan is returned as it is.
 
     TOML: `default = "int8"` and a table `[layers]` of `"glob" = "format"`. CSV: a header
     `pattern,format` and a line each. The first pattern that matches a layer decides.
@@ -91,6 +111,10 @@ def load_plan(text: str | Path) -> PrecisionPlan:
         ConfigurationError: If it is no format's name and no file.
         FileFormatError: If the file is not such a plan; the sentence names file and place.
     """
+    if isinstance(text, NumberFormat):
+        return uniform_plan(text)
+    if not isinstance(text, str | Path):
+        return expect(text, PrecisionPlan, "plan")
     path = Path(text)
     suffix = path.suffix.lower()
     if suffix not in (".toml", ".csv"):
@@ -146,3 +170,12 @@ def _format(path: Path, place: str, name: object) -> NumberFormat:
         return parse_format(name)
     except ConfigurationError as error:
         raise FileFormatError(f"{path}: {place}: {error}") from error
+
+
+_DOCUMENT = Document(
+    record=PrecisionPlan,
+    format="smartsim-plan",
+    version=1,
+    what="a smartsim plan",
+    remedy="make one with `load_plan(NAME).to_json()`",
+)

@@ -17,6 +17,7 @@ from smartsim.cost.tables.table import (
 )
 from smartsim.cost.tables.validate import find_row_faults, find_table_faults
 from smartsim.errors import ConfigurationError, FileFormatError, suggest_name
+from smartsim.records.accept import expect
 from smartsim.records.faults import list_faults
 from smartsim.records.files import read_csv
 from smartsim.records.sources import Source, cost_models_folder, named, read_model, shipped_sources
@@ -75,8 +76,10 @@ def list_arithmetic_tables() -> tuple[Table, ...]:
     return tuple(table for table in tables if table.points("add", "int"))
 
 
-def load_table(name: str | Path) -> Table:
+def load_table(name: str | Path | Table) -> Table:
     """A shipped table by name, a table of one's own by path, or several joined with "+".
+
+    A table is returned as it is, so that what takes a table takes its name too.
 
     Args:
         name: Such as "horowitz2014_45nm", "mine/table.csv" (with a `sources.toml` beside it that
@@ -90,6 +93,8 @@ def load_table(name: str | Path) -> Table:
         ConfigurationError: If there is no such table, or joined tables do not fit.
         FileFormatError: If a file breaks a rule; the sentence names file, line and rule.
     """
+    if not isinstance(name, str | Path):
+        return expect(name, Table, "table")
     if isinstance(name, str) and not Path(name).is_file() and "+" in name:
         return reduce(combine_tables, (load_table(part) for part in name.split("+")))
     path = Path(name)

@@ -1,11 +1,14 @@
 """Published energies as records: rows with their sources, and tables of rows. Reads no file."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from smartsim.counts.records import ACTIONS
 from smartsim.errors import ConfigurationError
+from smartsim.records.document import Document
+from smartsim.records.shown import Shown
 from smartsim.records.sources import Source
 
 __all__ = [
@@ -89,7 +92,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(Shown):
     """Energies of one technology node.
 
     Attributes:
@@ -113,6 +116,22 @@ class Table:
     rows: tuple[Row, ...]
     sources: tuple[Source, ...]
     path: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Table {self.name}: {len(self.rows)} energies, {self.technology}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The table as JSON-ready values."""
+        return _DOCUMENT.to_dict(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> "Table":
+        """Rebuild a table from `to_dict`'s values.
+
+        Raises:
+            FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
+        """
+        return _DOCUMENT.from_dict(data)
 
     def points(self, action: str, number_format: str) -> dict[int, Row]:
         """Rows of one arithmetic action by width, in order of width."""
@@ -168,3 +187,12 @@ def combine_tables(first: Table, second: Table) -> Table:
         sources=tuple(source for key, source in sources.items() if key in used),
         path="",
     )
+
+
+_DOCUMENT = Document(
+    record=Table,
+    format="smartsim-table",
+    version=1,
+    what="a smartsim table",
+    remedy="make one with `load_table(NAME).to_json()`",
+)

@@ -7,11 +7,13 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from smartsim.cost import NumberFormat, Source
 from smartsim.counts import Action
 from smartsim.errors import ConfigurationError
+from smartsim.records.document import Document
+from smartsim.records.shown import Shown
 from smartsim.simulate.array.systolic import Dataflow
 
 __all__ = [
@@ -167,7 +169,7 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accelerator:
+class Accelerator(Shown):
     """A machine.
 
     Attributes:
@@ -236,6 +238,25 @@ class Accelerator:
             )
         self.check_tile(8, 8)
 
+    def __repr__(self) -> str:
+        return (
+            f"<Accelerator {self.name}: {self.rows}x{self.cols} elements, {self.dataflow}, zeros "
+            f"{self.zeros}, {self.clock_hz / 1e6:g} MHz>"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The machine as JSON-ready values."""
+        return _DOCUMENT.to_dict(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> "Accelerator":
+        """Rebuild a machine from `to_dict`'s values.
+
+        Raises:
+            FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
+        """
+        return _DOCUMENT.from_dict(data)
+
     @property
     def processing_elements(self) -> int:
         """Elements in the array."""
@@ -299,3 +320,12 @@ class Accelerator:
             numbers.append((f"buffers.{name}.capacity_bits", buffer.capacity_bits))
             numbers.append((f"buffers.{name}.width_bits", buffer.width_bits))
         return numbers + [(f"vector.cycles.{name}", n) for name, n in self.vector.cycles.items()]
+
+
+_DOCUMENT = Document(
+    record=Accelerator,
+    format="smartsim-accelerator",
+    version=1,
+    what="a smartsim accelerator",
+    remedy="make one with `load_accelerator(NAME).to_json()`",
+)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from smartsim.counts import ACTIONS
 from smartsim.errors import ConfigurationError, FileFormatError, suggest_name
+from smartsim.records.accept import expect
 from smartsim.records.faults import list_faults
 from smartsim.records.files import quote, read_toml
 from smartsim.records.sources import Source, cost_models_folder, named, shipped_sources
@@ -124,8 +125,10 @@ def list_accelerators() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _folder().glob("*.toml")))
 
 
-def load_accelerator(name: str | Path) -> Accelerator:
+def load_accelerator(name: str | Path | Accelerator) -> Accelerator:
     """A shipped accelerator by name, or one of your own by the path of its `.toml` file.
+
+    An accelerator is returned as it is.
 
     >>> load_accelerator("tpu_v1_like").processing_elements
     65536
@@ -134,6 +137,8 @@ def load_accelerator(name: str | Path) -> Accelerator:
         ConfigurationError: If there is no such accelerator.
         FileFormatError: If the file breaks a rule; the sentence names file, key and rule.
     """
+    if not isinstance(name, str | Path):
+        return expect(name, Accelerator, "accelerator")
     path = Path(name)
     if path.suffix.lower() != ".toml":
         known = list_accelerators()

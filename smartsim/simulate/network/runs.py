@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 from smartsim.graph import Stage
 from smartsim.records.document import STRICT, Count, Document, Nonnegative, Positive, Whole
 from smartsim.records.files import quote
+from smartsim.records.shown import Shown
 from smartsim.simulate.machine.accelerators import COMPONENTS
 
 __all__ = [
@@ -136,7 +137,7 @@ class Unpriced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(Shown):
     """What an accelerator makes of one graph.
 
     Attributes:
@@ -174,6 +175,13 @@ class Run:
     steps: tuple[StepRun, ...]
     unpriced: tuple[Unpriced, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        at = "".join(f", {name} = {value:g}" for name, value in self.condition.items())
+        return (
+            f"<Run of {self.model}{at} on {self.accelerator}: {self.total('cycles'):,} cycles an "
+            f"inference, {100 * self.utilization:.1f} % used ({self.plan})>"
+        )
 
     def total(
         self, what: str | Callable[[StepRun], float], stages: Iterable[Stage] = INFERENCE

@@ -11,11 +11,14 @@ it goes to memory only if somebody reads it later, or if it does not fit.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from smartsim.cost import NumberFormat, PrecisionPlan, Table, uniform_plan
+from smartsim.cost import NumberFormat, PrecisionPlan, Table, load_plan, load_table
 from smartsim.graph import Graph
+from smartsim.records.accept import expect
 from smartsim.simulate.array.systolic import ArrayActivity
 from smartsim.simulate.machine.accelerators import Accelerator, Component
+from smartsim.simulate.machine.load import load_accelerator
 from smartsim.simulate.machine.pricing import MachinePrices, price_machine
 from smartsim.simulate.network.check import check_run
 from smartsim.simulate.network.layer import Beside, choose_schedule, count_vector_cycles, divide_up
@@ -28,19 +31,19 @@ __all__ = ["simulate_network"]
 
 def simulate_network(
     graph: Graph,
-    accelerator: Accelerator,
+    accelerator: Accelerator | str | Path,
     *,
-    table: Table | None = None,
-    plan: PrecisionPlan | NumberFormat | str = "int8",
+    table: Table | str | Path | None = None,
+    plan: PrecisionPlan | NumberFormat | str | Path = "int8",
     dram_level: str | None = None,
 ) -> Run:
     """Simulate one inference of `graph`, and one switch of its condition, on `accelerator`.
 
     Args:
         graph: What `smartsim.trace.trace_model` returned.
-        accelerator: The machine; see `smartsim.simulate.load_accelerator`.
-        table: Published energies; None simulates cycles and traffic only.
-        plan: One format for all layers, by name or as a record, or a plan by layer.
+        accelerator: The machine, by name, path or as a record.
+        table: Published energies, likewise; None simulates cycles and traffic only.
+        plan: One format for all layers, or a plan by layer, likewise.
         dram_level: Memory of the table in place of the accelerator's own, such as "dram:hbm2".
 
     Returns:
@@ -51,8 +54,9 @@ def simulate_network(
         MissingRuleError: If an op has no counting rule.
         ConservationError: If the result breaks a law, which is a fault of smartsim.
     """
-    if not isinstance(plan, PrecisionPlan):
-        plan = uniform_plan(plan)
+    expect(graph, Graph, "graph")
+    accelerator, plan = load_accelerator(accelerator), load_plan(plan)
+    table = None if table is None else load_table(table)
     steps = lower_graph(graph, skip_zeros=accelerator.zeros.kind != "none")
     formats = plan.resolve([step.layer for step in steps])
     used = {number_format.name: number_format for number_format in formats.values()}

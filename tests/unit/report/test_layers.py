@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from smartsim.counts import count_actions
-from smartsim.report.layers.text import render_counts, render_graph
+from smartsim.report.summary.listing import render_counts, render_graph
 from smartsim.trace import trace_model
 from tests.unit.report.helpers import trace_small
 from tests.unit.trace.helpers import Calling, trace_function

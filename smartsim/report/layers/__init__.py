@@ -1,1 +1,0 @@
-"""GRAPH, COUNTS -> TEXT: one line a layer."""
