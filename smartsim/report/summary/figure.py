@@ -9,6 +9,8 @@ from smartsim.errors import ConfigurationError
 __all__ = ["draw_bars"]
 
 _MOST = 60
+_LEAST = 2e-3
+"""Share of the longest bar below which nothing is seen."""
 
 
 def draw_bars(
@@ -28,7 +30,11 @@ def draw_bars(
     if not shown:
         raise ConfigurationError("there is nothing to draw: no layer has a number above 0")
     names = [label or "(model)" for label in labels]
-    keep = [place for place in range(len(names)) if any(values[place] for values in shown.values())]
+    keep = [
+        place
+        for place in range(len(names))
+        if any(abs(of[place]) > _LEAST * max(map(abs, of)) for of in shown.values())
+    ]
     if len(keep) > _MOST:  # more lines than a page has: the largest by the first quantity
         first = next(iter(shown.values()))
         keep = sorted(sorted(keep, key=lambda place: -first[place])[:_MOST])
