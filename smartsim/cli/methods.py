@@ -44,9 +44,9 @@ class MethodChoice:
     add: tuple[str, ...] = ()
 
     @property
-    def is_papers(self) -> bool:
-        """Whether this is the network of the SMART paper's Table 2."""
-        return (self.arch, self.classes, self.input) == ("resnet34", 10, PAPER_INPUT)
+    def network(self) -> dict[str, str | int]:
+        """What published numbers must be of to stand beside these models."""
+        return {"arch": self.arch, "classes": self.classes, "input": self.input}
 
     @property
     def setting(self) -> str:

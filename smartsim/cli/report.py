@@ -49,6 +49,7 @@ class Table2Options:
     methods: MethodChoice
     results: tuple[Path, ...]
     protocol: str
+    published: Path | None
     convention: str
     ignore: tuple[str, ...]
     format: tuple[str, ...]
@@ -79,6 +80,11 @@ class Table2Options:
     default="worst",
     metavar="NAME",
     help="Measured RA: worst (of all attacks) or paper (PGD-7 alone).",
+)
+@click.option(
+    "--published",
+    type=IN_FILE,
+    help="TOML file of a paper's table, beside its CSV. [default: smart2023_table2 if it fits]",
 )
 @convention_option("paper")
 @ignore_option
@@ -122,18 +128,22 @@ def _build_table2(options: Table2Options) -> "Table2":
     from smartsim.counts.conventions import load_convention
     from smartsim.report.accuracy.results import load_measured
     from smartsim.report.published import load_published
+    from smartsim.report.table2.build import build_table2
     from smartsim.report.table2.measured_rows import add_measured_rows, check_protocol
-    from smartsim.report.table2.table import build_table2
 
     convention = load_convention(options.convention)
     protocol = check_protocol(options.protocol)
     measured = load_measured(options.results)
+    network = options.methods.network
+    published = load_published(str(options.published or "smart2023_table2"))
+    if options.published is not None:
+        published.check_fits(network)
     traces = trace_methods(options.methods)
     table = build_table2(
         traces,
         setting=options.methods.setting,
         convention=convention,
-        published=load_published("smart2023_table2") if options.methods.is_papers else None,
+        published=published if published.fits(network) else None,
         provenance=_provenance(),
         ignore=options.ignore,
     )

@@ -17,6 +17,7 @@ __all__ = [
     "common_attacks",
     "group_variants",
     "load_measured",
+    "network_of",
 ]
 
 WORST = "worst"
@@ -50,9 +51,23 @@ class Measured:
     before: float | None = None
 
     @property
+    def network(self) -> str:
+        """The network that was tried."""
+        return network_of(self.setting)
+
+    @property
     def is_attack(self) -> bool:
         """Whether somebody tried to change the answer; `clean-known` only fixes the noise."""
         return not self.attack.startswith("clean")
+
+
+def network_of(setting: str) -> str:
+    """The network of a setting, which names it first.
+
+    >>> network_of("resnet10 of width 0.25, cifar10, 6 epochs")
+    'resnet10 of width 0.25'
+    """
+    return setting.partition(",")[0].strip()
 
 
 def load_measured(paths: Iterable[str | Path]) -> tuple[Measured, ...]:

@@ -4,9 +4,10 @@ A unit is chosen so that it fits, with a space before it: 3.539 mJ, 21.3 MB. Col
 number is held against the next keep one unit (`format_amount`, `format_microjoules`).
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 __all__ = [
+    "NUMBER_UNITS",
     "NumberUnit",
     "format_amount",
     "format_bytes",
@@ -16,11 +17,14 @@ __all__ = [
     "format_number",
     "format_percent",
     "format_ratio",
+    "format_short",
     "format_time",
 ]
 
 NumberUnit = Literal["percent", "count", "ratio", "microjoule"]
 """What the number in a cell of a comparison is."""
+
+NUMBER_UNITS: tuple[NumberUnit, ...] = get_args(NumberUnit)
 
 _PREFIXES = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3))
 _ENERGIES = (("J", 1e12), ("mJ", 1e9), ("µJ", 1e6), ("nJ", 1e3), ("pJ", 1.0))
@@ -66,7 +70,16 @@ def format_amount(number: float, largest: Literal["M", "G", "T"] = "T") -> str:
     name, scale = _choose(number, _PREFIXES[names.index(largest) : -1])
     if name:
         return f"{number / scale:.2f}{name}"
-    return f"{number:,.1f}" if isinstance(number, float) else f"{number:,}"
+    return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.1f}"
+
+
+def format_short(number: float) -> str:
+    """A count that others rounded: in millions, with the digits that it has.
+
+    >>> format_short(15_000_000), format_short(11_400_000), format_short(0)
+    ('15M', '11.4M', '0')
+    """
+    return f"{number / 1e6:g}M" if number else "0"
 
 
 def format_energy(energy_pj: float, unit: str = "pJ") -> str:

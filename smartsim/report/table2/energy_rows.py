@@ -45,8 +45,9 @@ def add_energy_rows(
         names.insert(0, _BESIDE_SHIFTS)
     left_out, rows, notes = tuple(ignore), list[Row](), dict(table2.notes)
     missing: dict[str, None] = {}
-    for lam in dict.fromkeys(row.lam for row in table2.rows):
-        rows += [row for row in table2.rows if row.lam == lam]
+    own = [row for row in table2.rows if not row.network]
+    for lam in dict.fromkeys(row.lam for row in own):
+        rows += [row for row in own if row.lam == lam]
         if lam is None:
             continue
         at_lam = {trace.label: trace.paths[lam] for trace in traces if lam in trace.paths}
@@ -90,6 +91,7 @@ def add_energy_rows(
                 values={label: one.conditional_pj / _PJ_PER_UJ for label, one in energies.items()},
             )
             rows += [energy, extra]
+    rows += [row for row in table2.rows if row.network]
     return dataclasses.replace(table2, rows=tuple(rows), notes=notes)
 
 

@@ -34,6 +34,9 @@ def add_measured_rows(
 ) -> Table2:
     """Table 2 with a row of measured CA and RA for each lam and setting, below the paper's.
 
+    Accuracies of another network than the table's stand apart, under its name: they say nothing of
+    the parameters and MACs above them.
+
     Args:
         table2: The table without them.
         measured: Accuracies of our own runs. A lam that the table has not is left out, and so is
@@ -53,6 +56,7 @@ def add_measured_rows(
                 f"{', '.join(table2.methods)}"
             )
     rows, notes = list[Row](), dict[str, str]()
+    others: dict[str, list[Row]] = {}
     for lam in dict.fromkeys(row.lam for row in table2.rows):
         at_lam = [row for row in table2.rows if row.lam == lam]
         accuracies = [row for row in at_lam if row.kind == "published" and row.unit == "percent"]
@@ -60,19 +64,21 @@ def add_measured_rows(
         for (metric, setting), cells in _groups(measured, lam, protocol).items():
             key = f"measured {setting} {metric} {lam}"
             notes[key] = _note(setting, cells)
-            rows.append(
-                Row(
-                    lam=lam,
-                    metric=metric,
-                    paid="",
-                    kind="measured",
-                    unit="percent",
-                    values={method: cell.accuracy for method, cell in cells.items()},
-                    notes=(key,),
-                    source=_note(setting, cells),
-                )
+            is_own = {cell.network for cell in cells.values()} == {table2.network}
+            row = Row(
+                lam=lam,
+                metric=metric,
+                paid="",
+                kind="measured",
+                unit="percent",
+                values={method: cell.accuracy for method, cell in cells.items()},
+                notes=(key,),
+                source=_note(setting, cells),
+                network="" if is_own else setting,
             )
+            (rows if is_own else others.setdefault(setting, [])).append(row)
         rows += [row for row in at_lam if row not in accuracies]
+    rows += [row for of_setting in others.values() for row in of_setting]
     # Notes are lettered as a reader meets them.
     known = {**table2.notes, **notes}
     used = dict.fromkeys(key for row in rows for key in row.notes)

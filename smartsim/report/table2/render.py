@@ -1,17 +1,19 @@
 """A Table 2 record -> terminal, Markdown, LaTeX, CSV, JSON. The one place that formats numbers."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from smartsim.counts import Counts
 from smartsim.report.style.files import write_files
-from smartsim.report.style.numbers import format_number
-from smartsim.report.style.text import markdown_grid, wrap
+from smartsim.report.style.numbers import format_number, format_short
+from smartsim.report.style.text import fold, markdown_grid, terminal_width, wrap
 from smartsim.report.table2.table import Number, Row, Table2
 
 __all__ = [
@@ -28,7 +30,6 @@ __all__ = [
 FORMATS = ("md", "tex", "csv", "json")
 _KINDS = {"published": "paper", "derived": "ours", "measured": "measured"}
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_LABEL_WIDTH, _PAID_WIDTH, _KIND_WIDTH = 29, 13, 9
 
 
 def to_frame(counts: Counts) -> pd.DataFrame:
@@ -41,6 +42,7 @@ def table2_frame(table: Table2) -> pd.DataFrame:
     """The table in long form, one row a cell, with its kind and its source."""
     records = [
         {
+            "network": row.network,
             "lam": row.lam,
             "metric": row.metric,
             "paid": row.paid,
@@ -70,7 +72,7 @@ def _cells(table: Table2, row: Row) -> list[str]:
 
 def _printed(row: Row, value: Number) -> str:
     if row.kind == "published" and row.unit == "count" and value:
-        return f"{value / 1e6:g}M"
+        return format_short(value)
     return format_number(value, row.unit)
 
 
@@ -84,26 +86,89 @@ def _heading(lam: float | None) -> str:
     return f"lam = {lam:g}" + {0.0: " (clean)", 1.0: " (adversarial)"}.get(lam, "")
 
 
+def _other(network: str) -> str:
+    return f"Measured on another network: {network}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layout:
+    """Widths of the columns on a terminal; cells carry the space before them."""
+
+    label: int
+    kind: int
+    mark: int
+    cells: Mapping[str, int]
+
+    def blocks(self, width: int) -> Iterator[tuple[str, ...]]:
+        """Methods that stand beside each other, at least one at a time."""
+        block: tuple[str, ...] = ()
+        room = width - self.label - self.kind - self.mark
+        for method in self.cells:
+            if block and sum(self.cells[one] for one in (*block, method)) > room:
+                yield block
+                block = ()
+            block = (*block, method)
+        yield block
+
+
+def _lay_out(table: Table2, width: int) -> _Layout:
+    """As wide as names ask for, or where that is wider than the terminal as narrow as can be."""
+    wide = max(9, *(len(method) + 1 for method in table.methods))
+    layout = _Layout(label=29, kind=9, mark=3, cells=dict.fromkeys(table.methods, wide))
+    if 29 + 9 + 3 + wide * len(table.methods) <= width:
+        return layout
+    cells = [_cells(table, row) for row in table.rows]
+    body = [1 + max((len(row[p]) for row in cells), default=0) for p in range(len(table.methods))]
+    return _Layout(
+        label=max((len(_label(row)) + 3 for row in table.rows), default=3),
+        kind=max((len(_KINDS[row.kind]) + 1 for row in table.rows), default=1),
+        mark=max((len(_mark(table, row)) for row in table.rows), default=0),
+        cells={
+            method: max(size, min(len(method) + 1, 9))
+            for method, size in zip(table.methods, body, strict=True)
+        },
+    )
+
+
 def render_terminal(table: Table2) -> str:
-    """The table as plain text, 80 columns wide for four methods."""
-    width = max(9, *(len(method) + 1 for method in table.methods))
-    lines = [table.setting, f"counted under convention `{table.convention.name}`: "]
-    lines[1:] = wrap(lines[1] + table.convention.description)
-    head = " " * (_LABEL_WIDTH + _KIND_WIDTH) + " " * 3
-    lines += ["", head + "".join(f"{method:>{width}}" for method in table.methods)]
-    last: Any = "none"
-    for row in table.rows:
-        if row.lam != last:
-            lines += ["", _heading(row.lam)]
-            last = row.lam
-        cells = "".join(f"{cell:>{width}}" for cell in _cells(table, row))
-        label = f"  {_label(row)}"
-        mark = _mark(table, row)
-        lines.append(f"{label:<{_LABEL_WIDTH}}{_KINDS[row.kind]:<{_KIND_WIDTH}}{mark:<3}{cells}")
+    """The table as plain text; columns that do not fit beside the others stand below them."""
+    width = terminal_width()
+    layout = _lay_out(table, width)
+    lines = [table.setting]
+    lines += wrap(
+        f"counted under convention `{table.convention.name}`: {table.convention.description}"
+    )
+    for block in layout.blocks(width):
+        lines += _terminal_block(table, layout, block)
     lines.append("")
     for letter, sentence in zip(_LETTERS, table.notes.values(), strict=False):
         lines += wrap(f"{letter}  {sentence}", "   ")
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _terminal_block(table: Table2, layout: _Layout, methods: Sequence[str]) -> Iterator[str]:
+    """The rows of some columns, below their headings."""
+    yield ""
+    indent = " " * (layout.label + layout.kind + layout.mark)
+    heads = [fold(method, layout.cells[method] - 1) for method in methods]
+    for parts in zip_longest(*heads, fillvalue=""):
+        yield indent + "".join(
+            f"{part:>{layout.cells[method]}}" for part, method in zip(parts, methods, strict=True)
+        )
+    last: tuple[str, float | None] | None = None
+    for row in table.rows:
+        if not set(row.values) & set(methods):
+            continue
+        if last is None or row.network != last[0]:
+            yield from ["", *wrap(_other(row.network), "  ")] if row.network else []
+        if last != (row.network, row.lam):
+            yield from ["", _heading(row.lam)]
+            last = row.network, row.lam
+        numbers = dict(zip(table.methods, _cells(table, row), strict=True))
+        cells = "".join(f"{numbers[method]:>{layout.cells[method]}}" for method in methods)
+        label, kind = f"  {_label(row)}", _KINDS[row.kind]
+        mark = _mark(table, row)
+        yield f"{label:<{layout.label}}{kind:<{layout.kind}}{mark:<{layout.mark}}{cells}"
 
 
 _SHORT = {
@@ -112,7 +177,6 @@ _SHORT = {
     "stored parameters": "parameters, stored",
     "normalised stored parameters": "  normalised",
     "all actions of a lam switch": "lam switch, all actions",
-    "OAT's active parameters over SMART's": "active, OAT / SMART",
     "ADDs on noisy weights": "  on noisy weights alone",
     "ADD overhead, noise frozen": "ADDs/switch, noise frozen",
 }
@@ -120,8 +184,8 @@ _PER = {"an inference": " / inference", "a switch": " / switch", "both": " in al
 
 
 def _label(row: Row) -> str:
-    if row.metric in _SHORT:
-        return _SHORT[row.metric]
+    if row.short or row.metric in _SHORT:
+        return row.short or _SHORT[row.metric]
     name = {"MAC overhead": "MACs added", "ADD overhead": "ADDs added"}.get(row.metric, row.metric)
     if row.unit == "microjoule":
         return f"{name.replace('conditional energy', '  conditional')}, µJ"
@@ -135,7 +199,7 @@ def _lettered(table: Table2) -> list[str]:
     ]
 
 
-def _grid(table: Table2) -> list[list[str]]:
+def _grid(table: Table2, network: str) -> list[list[str]]:
     return [
         [
             "both" if row.lam is None else f"{row.lam:g}",
@@ -146,6 +210,7 @@ def _grid(table: Table2) -> list[list[str]]:
             _mark(table, row),
         ]
         for row in table.rows
+        if row.network == network
     ]
 
 
@@ -155,29 +220,39 @@ def _columns(table: Table2) -> list[str]:
 
 def render_markdown(table: Table2) -> str:
     """The table as Markdown, with notes and provenance."""
-    body = markdown_grid(_grid(table), _columns(table), "llll" + "r" * len(table.methods) + "l")
-    notes = [
-        f"- {letter}: {note}" for letter, note in zip(_LETTERS, table.notes.values(), strict=False)
-    ]
-    facts = [f"- {key}: `{value}`" for key, value in table.provenance.items()]
+    align = "llll" + "r" * len(table.methods) + "l"
     convention = f"Convention `{table.convention.name}`: {table.convention.description}."
     kinds = (
         "Published numbers are the paper's, derived ones are counted from traced models, measured "
         "ones are accuracies of our own runs."
     )
-    parts = [f"# {table.setting}", convention, kinds, body, "\n".join(notes), "\n".join(facts)]
+    parts = [f"# {table.setting}", convention, kinds]
+    for network in table.networks:
+        parts.append(f"## {_other(network)}" if network else "")
+        parts.append(markdown_grid(_grid(table, network), _columns(table), align))
+    parts.append("\n".join(f"- {note}" for note in _lettered(table)))
+    parts.append("\n".join(f"- {key}: `{value}`" for key, value in table.provenance.items()))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def render_latex(table: Table2) -> str:
-    """The table as a LaTeX tabular with booktabs rules."""
-    frame = pd.DataFrame(_grid(table), columns=_columns(table))
-    style = frame.style.hide(axis="index").format(escape="latex")
-    style = style.format_index(escape="latex", axis="columns")
-    columns = "llll" + "r" * len(table.methods) + "l"
+    """The table as a LaTeX tabular with booktabs rules, and one more for each other network."""
     facts = [f"{key}: {value}" for key, value in table.provenance.items()]
     comments = "".join(f"% {' '.join(line.split())}\n" for line in [*facts, *_lettered(table)])
-    return comments + str(style.to_latex(hrules=True, column_format=columns))
+    parts = [comments]
+    for network in table.networks:
+        frame = pd.DataFrame(_grid(table, network), columns=_columns(table))
+        style = frame.style.hide(axis="index").format(escape="latex")
+        style = style.format_index(escape="latex", axis="columns")
+        columns = "llll" + "r" * len(table.methods) + "l"
+        if network:
+            parts.append(f"\n\\par {_escape_latex(_other(network))}\n\n")
+        parts.append(str(style.to_latex(hrules=True, column_format=columns)))
+    return "".join(parts)
+
+
+def _escape_latex(text: str) -> str:
+    return re.sub(r"([&%$#_{}])", r"\\\1", text)
 
 
 def render_format(table: Table2, name: str) -> str:

@@ -7,7 +7,8 @@ from smartsim.graph import Graph
 from smartsim.models import build_named_model
 from smartsim.report.methods import MethodTraces
 from smartsim.report.published import load_published
-from smartsim.report.table2.table import Table2, build_table2
+from smartsim.report.table2.build import build_table2
+from smartsim.report.table2.table import Table2
 from smartsim.trace import trace_model
 
 __all__ = ["LABELS", "build_small_table", "trace_small"]

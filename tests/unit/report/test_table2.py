@@ -15,8 +15,10 @@ from smartsim.report.accuracy.results import Measured, load_measured
 from smartsim.report.methods import MethodTraces
 from smartsim.report.published import load_published
 from smartsim.report.style.provenance import collect_provenance
+from smartsim.report.table2.build import build_table2
 from smartsim.report.table2.measured_rows import add_measured_rows, check_protocol
-from smartsim.report.table2.table import Row, Table2, build_table2
+from smartsim.report.table2.render import render_latex, render_markdown, render_terminal
+from smartsim.report.table2.table import Row, Table2
 from tests.unit.report.helpers import LABELS, build_small_table, trace_small
 
 COUNT, RATIO, PERCENT = "count", "ratio", "percent"
@@ -243,6 +245,35 @@ def test_accuracies_of_two_settings_never_share_a_row(tmp_path: Path) -> None:
     table = measured_table(load_measured(files))
     rows = [r for r in table.rows if (r.metric, r.kind) == ("CA", "measured")]
     assert [set(row.values) for row in rows] == [{"SMART", "OAT"}, {"FLOAT"}]
+
+
+def test_accuracies_of_another_network_stand_apart_under_its_name(tmp_path: Path) -> None:
+    setting = "resnet10 of width 0.25, 6 epochs"
+    path = write_results(tmp_path / "a.json", setting=setting)
+    table = add_measured_rows(build_small_table(), load_measured([path]))
+    assert table.networks == ("", setting)
+    apart = [row for row in table.rows if row.network]
+    assert [(row.metric, row.kind, row.network) for row in apart] == [
+        ("CA", "measured", setting), ("RA", "measured", setting),
+    ]  # fmt: skip
+    assert list(table.rows[-2:]) == apart
+    text = render_terminal(table)
+    assert text.index("over both paths") < text.index(f"Measured on another network: {setting}")
+    markdown = render_markdown(table)
+    before, after = markdown.split(f"## Measured on another network: {setting}")
+    assert "measured  |" not in before
+    assert "parameters" not in after.split("\n\n")[1]
+    assert f"Measured on another network: {setting}" in render_latex(table)
+    assert render_latex(table).count(r"\toprule") == 2
+
+
+def test_a_small_model_beside_a_large_one_is_never_normalised_to_0() -> None:
+    table = build_small_table()
+    tiny = dataclasses.replace(
+        table.find("normalised active parameters", 1.0), values={"SMART": 640 / 21_282_122}
+    )
+    text = render_terminal(dataclasses.replace(table, rows=(tiny,)))
+    assert "3.01e-05" in text
 
 
 def test_accuracies_of_an_unknown_method_are_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from smartsim.errors import ConfigurationError
 from smartsim.report.style.files import check_formats
 from smartsim.report.style.numbers import format_number
+from smartsim.report.table2.build import build_table2
 from smartsim.report.table2.render import (
     FORMATS,
     render_format,
@@ -22,7 +23,7 @@ from smartsim.report.table2.render import (
     table2_frame,
     write_table2,
 )
-from smartsim.report.table2.table import Table2, build_table2
+from smartsim.report.table2.table import Table2
 from tests.unit.report.helpers import LABELS, build_small_table, trace_small
 
 
