@@ -32,6 +32,7 @@ def summary(
     top: int | None = None,
     declared_zeros: Iterable[str] = (),
     ignore: Iterable[str] = (),
+    name: str | None = None,
     verbose: bool = True,
 ) -> Summary:
     """Trace a model, count it, and print it as a tree of its modules.
@@ -49,6 +50,7 @@ def summary(
         top: How many rows are shown; the others are summed into one.
         declared_zeros: As `trace_model` takes it.
         ignore: Operators to leave out of the counts.
+        name: How it is called; None is a built-in's name, or the class.
         verbose: Whether to print it.
 
     Returns:
@@ -63,7 +65,7 @@ def summary(
         >>> s.total.macs, s.total.parameters
         (11574592, 78042)
     """
-    graph = _trace(model, inputs, condition, declared_zeros)
+    graph = _trace(model, inputs, condition, declared_zeros, name)
     counts = count_actions(graph, convention, ignore=ignore)
     made = Summary(graph=graph, counts=counts)
     priced = None if format is None else made.energy(format, table)
@@ -89,6 +91,7 @@ def _trace(
     inputs: Any,
     condition: Mapping[str, float] | None,
     declared_zeros: Iterable[str],
+    name: str | None,
 ) -> Graph:
     if isinstance(model, Graph):
         if inputs is not None or condition:
@@ -99,7 +102,7 @@ def _trace(
     if inputs is None:
         raise ConfigurationError("the shape of the input is missing; write (1, 3, 32, 32) for one")
     loaded = load_model(model) if isinstance(model, str) else model
-    name = model if isinstance(model, str) else None
+    name = model if name is None and isinstance(model, str) else name
     return trace_model(
         loaded, inputs, condition=condition, declared_zeros=declared_zeros, name=name
     )

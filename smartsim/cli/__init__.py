@@ -7,6 +7,7 @@ from smartsim.cli.door.verb import DoorGroup
 from smartsim.cli.energy import energy, tables
 from smartsim.cli.report import report
 from smartsim.cli.simulate import accelerators, simulate, sweep
+from smartsim.cli.summary import compare, summary
 from smartsim.cli.trace import count, trace
 from smartsim.cli.train import data, evaluate, train
 
@@ -19,9 +20,12 @@ def cli() -> None:
     """What a conditional neural network costs in hardware, by how often each part is paid for."""
 
 
-for _verb in (trace, count, energy, tables, simulate, sweep, accelerators, report):
-    cli.add_command(_verb)
-for _verb in (data, train, evaluate):
+_VERBS = (
+    *(summary, compare, trace, count, energy, tables),
+    *(simulate, sweep, accelerators, report),
+    *(data, train, evaluate),
+)
+for _verb in _VERBS:
     cli.add_command(_verb)
 
 
