@@ -6,8 +6,9 @@ from smartsim import __version__
 from smartsim.cli.door.verb import DoorGroup
 from smartsim.cli.energy import energy, tables
 from smartsim.cli.report import report
-from smartsim.cli.simulate import accelerators, simulate, sweep
+from smartsim.cli.simulate import accelerators, simulate
 from smartsim.cli.summary import compare, summary
+from smartsim.cli.sweep import sweep
 from smartsim.cli.trace import count, trace
 from smartsim.cli.train import data, evaluate, train
 
@@ -20,7 +21,7 @@ def cli() -> None:
     """What a conditional neural network costs in hardware, by how often each part is paid for."""
 
 
-_VERBS = (
+_VERBS: tuple[click.Command, ...] = (
     *(summary, compare, trace, count, energy, tables),
     *(simulate, sweep, accelerators, report),
     *(data, train, evaluate),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from smartsim.cost import PrecisionPlan, Table
     from smartsim.simulate import Accelerator
 
-__all__ = ["MEMORY_TABLE", "MachineChoice", "machine_options"]
+__all__ = ["MEMORY_TABLE", "MachineChoice", "hardware_options", "machine_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 MEMORY_TABLE = "horowitz2014_45nm+shiftaddnet2020_asic_45nm+han2015_45nm"
@@ -56,8 +56,8 @@ class MachineChoice:
         return load_plan(self.format)
 
 
-def machine_options(command: F) -> F:
-    """The options that say which machine; read into `MachineChoice`."""
+def hardware_options(command: F) -> F:
+    """The options that say which machine and which energies, for verbs that choose formats."""
     return stack(
         accelerator_option(),
         click.option(
@@ -67,5 +67,9 @@ def machine_options(command: F) -> F:
         ),
         table_option(MEMORY_TABLE, "Energy table; none for no energies."),
         click.option("--dram", metavar="NAME", help="Memory of the table, such as dram:hbm2."),
-        format_option(),
     )(command)
+
+
+def machine_options(command: F) -> F:
+    """The options that say which machine, in one format; read into `MachineChoice`."""
+    return stack(hardware_options, format_option())(command)

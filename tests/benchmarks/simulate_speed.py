@@ -29,7 +29,8 @@ from smartsim.simulate.array.systolic import DATAFLOWS, run_dense_array
 from smartsim.simulate.explore.designs import Designs, price_designs
 from smartsim.simulate.explore.evaluate import evaluate_designs
 from smartsim.simulate.explore.grids import Grid
-from smartsim.simulate.explore.sweeps import plan_sweep, run_sweep
+from smartsim.simulate.explore.plans import plan_sweep
+from smartsim.simulate.explore.sweeps import run_sweep
 from smartsim.simulate.explore.tabulate import tabulate_network
 from smartsim.trace import trace_model
 from tests.benchmarks.timing import best_seconds

@@ -40,6 +40,7 @@ def test_every_import_keeps_to_the_rooms() -> None:
         ("graph/records.py", "import smartsim.counts"),
         ("trace/record/tape.py", "import pandas"),
         ("models/masks.py", "import smartsim.trace"),
+        ("simulate/machine/area.py", "import smartsim.simulate.explore.grids"),
     ],
 )
 def test_an_import_over_a_fence_is_found(tmp_path: Path, place: str, line: str) -> None:

@@ -1,1 +1,1 @@
-"""RUNS, SWEEPS -> TEXT, FIGURES: what a machine makes of a model, and what moving lam costs."""
+"""RUNS -> TEXT, FIGURES: what a machine makes of a model, and what moving lam costs."""

@@ -1,30 +1,24 @@
-"""Figures of the simulator: a roofline, and the Pareto fronts of a sweep. Simulates nothing."""
+"""The roofline of runs on a machine. Simulates nothing."""
 
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from smartsim.errors import ConfigurationError
-from smartsim.report.simulate.text import front_frame
 from smartsim.report.style.figures import figure_style, looks_of
-from smartsim.simulate.explore.sweeps import SweepResult
 from smartsim.simulate.network.runs import BOUNDS, INFERENCE, Bound, Run, StepRun
 
-__all__ = ["draw_pareto", "draw_roofline"]
+__all__ = ["draw_roofline"]
 
 _MARKS = dict(zip(BOUNDS, ("o", "P", "s", "^"), strict=True))
-_DATAFLOW_MARKS = {"os": "o", "ws": "s", "is": "^"}
 _WORDS = {
     "compute": "waits for the array",
     "vector": "waits for the vector unit",
     "on-chip": "waits for a buffer's port",
     "DRAM": "waits for DRAM",
 }
-_MOST_WIDTHS = 6
 
 
 def draw_roofline(runs: Sequence[tuple[str, Run]]) -> Figure:
@@ -135,66 +129,3 @@ def _name_marks(
 def _models(runs: Sequence[tuple[str, Run]]) -> str:
     names = dict.fromkeys(run.model for _, run in runs)
     return ", ".join(names) if len(names) <= 2 else f"{len(names)} models"
-
-
-def draw_pareto(result: SweepResult, title: str = "") -> Figure:
-    """The fronts of a sweep: cycles against energy (or traffic), a curve a width.
-
-    Args:
-        result: What `run_sweep` returned, with at least one feasible design.
-        title: Heading.
-
-    Raises:
-        ConfigurationError: If no design was feasible.
-    """
-    frame = front_frame(result.front)
-    if frame.empty:
-        raise ConfigurationError(
-            "no design of the sweep holds one tile in its buffers; give larger buffers"
-        )
-    energy = result.goal == "energy_pj"
-    with figure_style():
-        figure = Figure(figsize=(7.2, 4.8), layout="constrained")
-        ax = figure.subplots()
-        for place, (bits, rows) in enumerate(_some_widths(frame)):
-            shade = str(0.75 * place / _MOST_WIDTHS)
-            values = rows[result.goal] / (1e6 if energy else 8e6)
-            ax.plot(rows["cycles"], values, color=shade, linewidth=1.2, label=f"_{bits} bits")
-            for dataflow, some in rows.groupby("dataflow"):
-                ax.plot(
-                    some["cycles"],
-                    some[result.goal] / (1e6 if energy else 8e6),
-                    linestyle="none",
-                    color=shade,
-                    marker=_DATAFLOW_MARKS[str(dataflow)],
-                    markersize=5,
-                    label=f"_{bits} bits/{dataflow}",
-                )
-            last = rows.iloc[-1]
-            ax.annotate(
-                f"{bits} bits",
-                (last["cycles"], values.iloc[-1]),
-                xytext=(6, -3),
-                textcoords="offset points",
-                fontsize=8.5,
-            )
-        for dataflow in sorted(frame["dataflow"].unique()):
-            mark = _DATAFLOW_MARKS[dataflow]
-            ax.plot([], [], linestyle="none", color="0.3", marker=mark, label=dataflow)
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-        ax.set_xlabel("cycles of an inference")
-        ax.set_ylabel("energy of an inference (µJ)" if energy else "DRAM traffic (MB)")
-        ax.margins(x=0.12)
-        ax.set_title(title or "Designs that no other of their width beats")
-        ax.legend(fontsize=8)
-    return figure
-
-
-def _some_widths(frame: pd.DataFrame) -> list[tuple[int, pd.DataFrame]]:
-    """The fronts of at most six widths, spread over those there are."""
-    widths = sorted(frame["bits"].unique())
-    places = np.unique(np.linspace(0, len(widths) - 1, min(_MOST_WIDTHS, len(widths))).astype(int))
-    return [
-        (int(widths[p]), frame[frame["bits"] == widths[p]].sort_values("cycles")) for p in places
-    ]

@@ -1,4 +1,4 @@
-"""Runs and sweeps -> text for a terminal, and data frames."""
+"""Runs and machines -> text for a terminal, and data frames."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,19 +6,17 @@ import pandas as pd
 
 from smartsim.report.style.numbers import format_count, format_energy
 from smartsim.report.style.text import grid, wrap, wrap_all
-from smartsim.simulate.explore.fronts import Front
-from smartsim.simulate.explore.sweeps import SweepResult
 from smartsim.simulate.machine.accelerators import Accelerator
 from smartsim.simulate.network.runs import INFERENCE, Run, StepRun
 
 __all__ = [
-    "front_frame",
     "render_accelerator",
+    "render_accelerator_list",
     "render_comparison",
     "render_csv",
     "render_run",
-    "render_sweep",
     "run_frame",
+    "steps_frame",
 ]
 
 _SMALL = 1e-3
@@ -62,8 +60,8 @@ def run_frame(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def render_csv(runs: Sequence[Run]) -> str:
-    """The steps of several runs as CSV, each with its model and condition."""
+def steps_frame(runs: Sequence[Run]) -> pd.DataFrame:
+    """The steps of several runs, each with its model and condition."""
     frames = [
         run_frame(run).assign(
             model=run.model,
@@ -71,7 +69,12 @@ def render_csv(runs: Sequence[Run]) -> str:
         )
         for run in runs
     ]
-    return str(pd.concat(frames).to_csv(index=False, lineterminator="\n"))
+    return pd.concat(frames)
+
+
+def render_csv(runs: Sequence[Run]) -> str:
+    """The steps of several runs as CSV, each with its model and condition."""
+    return str(steps_frame(runs).to_csv(index=False, lineterminator="\n"))
 
 
 def render_run(run: Run) -> str:
@@ -188,9 +191,10 @@ def render_comparison(runs: Mapping[str, Sequence[Run]]) -> str:
                 ]
             )
     one = next(iter(first.values()))
+    plans = ", ".join(dict.fromkeys(run.plan for of_model in runs.values() for run in of_model))
     facts = [
         f"{one.accelerator}: {one.processing_elements:,} elements, {one.dataflow}, zeros: "
-        f"{one.zeros}, {one.plan}" + (f", energies from {one.table}" if one.table else "")
+        f"{one.zeros}, {plans}" + (f", energies from {one.table}" if one.table else "")
     ]
     head = ["model", "at", "cycles", "x", "use %", "DRAM B", "energy", "x", "switch"]
     missing = {
@@ -205,6 +209,14 @@ def render_comparison(runs: Mapping[str, Sequence[Run]]) -> str:
     return "\n".join([*lines, "", grid(rows, head), *([""] if notes else []), *notes]) + "\n"
 
 
+def render_accelerator_list(accelerators: Sequence[Accelerator]) -> str:
+    """Machines, one below the other."""
+    rows = [[each.name, each.description] for each in accelerators]
+    table = grid(rows, ["accelerator", "description"], "ll", shortened=(), wrapped=(1,))
+    hint = wrap_all(["smartsim accelerators NAME shows each value with its source"], "  ")
+    return f"{table}\n\n{hint}\n"
+
+
 def render_accelerator(accelerator: Accelerator) -> str:
     """A machine with the source of each value."""
     rows = [
@@ -216,7 +228,7 @@ def render_accelerator(accelerator: Accelerator) -> str:
         ]
         for citation in accelerator.citations
     ]
-    table = grid(rows, ["value of", "", "source", "status"], "llll", wrapped=(2,))
+    table = grid(rows, ["value of", "value", "source", "status"], "llll", wrapped=(2,))
     lines = [f"{accelerator.name}: {accelerator.description}", *accelerator.limits.split("\n\n")]
     notes = [f"{c.key}: {c.note}" for c in accelerator.citations if c.note]
     sources = [f"{source.key}: {source.citation}" for source in accelerator.sources]
@@ -227,42 +239,3 @@ def render_accelerator(accelerator: Accelerator) -> str:
         wrap_all(sources, "  "),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def front_frame(front: Front) -> pd.DataFrame:
-    """The designs of a front, one a row."""
-    return pd.DataFrame(list(front.points), columns=list(front.columns))
-
-
-def render_sweep(result: SweepResult, *, most: int = 12) -> str:
-    """What a sweep found: how much it covered, and the best designs of each width."""
-    frame = front_frame(result.front)
-    lines = [
-        f"{result.points:,} designs, {result.feasible:,} with buffers that hold a tile; "
-        f"{len(frame):,} on the Pareto fronts of cycles and "
-        f"{'energy' if result.goal == 'energy_pj' else 'DRAM traffic'}, one front a width"
-    ]
-    if result.unpriced:
-        lines.append(f"without a price, so in no energy: {', '.join(result.unpriced)}")
-    rows = []
-    for bits, of_width in frame.groupby("bits"):
-        for what, column in (("fastest", "cycles"), ("least", result.goal)):
-            point = of_width.sort_values(column, kind="stable").iloc[0]
-            rows.append(
-                [
-                    bits,
-                    what,
-                    point["dataflow"],
-                    f"{point['rows']}x{point['cols']}",
-                    f"{int(point['buffer_bits']) // 8192} KiB",
-                    format_count(float(point["cycles"])),
-                    f"{100 * float(point['utilization']):.1f}",
-                    format_count(float(point["dram_bits"]) / 8),
-                    format_energy(float(point["energy_pj"])) if result.goal == "energy_pj" else "-",
-                ]
-            )
-    head = ["bits", "", "", "array", "buffers", "cycles", "use %", "DRAM B", "energy"]
-    shown = rows[: 2 * most]
-    if len(rows) > len(shown):
-        lines.append(f"the first {most} of {len(rows) // 2} widths:")
-    return "\n".join([*(li for text in lines for li in wrap(text)), "", grid(shown, head)]) + "\n"

@@ -134,7 +134,8 @@ def markdown_grid(rows: Sequence[Sequence[object]], head: Sequence[str], align: 
 
 def _cell(text: str, width: int, is_name: bool, is_sentence: bool) -> list[str]:
     if is_sentence and len(text) > width:
-        return [line for part in wrap(text, width=width) for line in fold(part, width)]
+        words = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+        return [line for part in words for line in fold(part, width)]
     return [shorten(text, width) if is_name else text]
 
 

@@ -49,14 +49,19 @@ class Designs:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def slice(self, start: int, stop: int) -> "Designs":
+    @property
+    def processing_elements(self) -> Integers:
+        """Elements of each array (points,)."""
+        return np.asarray(self.rows * self.cols)
+
+    def take(self, places: slice | NDArray[np.bool_]) -> "Designs":
         """Some of the points."""
         return Designs(
             dataflow=self.dataflow,
-            rows=self.rows[start:stop],
-            cols=self.cols[start:stop],
-            buffer_bits=self.buffer_bits[start:stop],
-            bits=self.bits[start:stop],
+            rows=self.rows[places],
+            cols=self.cols[places],
+            buffer_bits=self.buffer_bits[places],
+            bits=self.bits[places],
         )
 
 
@@ -130,7 +135,13 @@ def build_design(base: Accelerator, designs: Designs, place: int) -> Accelerator
     )
 
 
-def price_designs(network: NetworkTable, base: Accelerator, table: Table | None) -> DesignPrices:
+def price_designs(
+    network: NetworkTable,
+    base: Accelerator,
+    table: Table | None,
+    *,
+    dram_level: str | None = None,
+) -> DesignPrices:
     """What a sweep needs of a table: prices of every width at once."""
     widths = np.zeros(65)
     if table is None:
@@ -139,7 +150,7 @@ def price_designs(network: NetworkTable, base: Accelerator, table: Table | None)
     missing: dict[str, None] = {}
     by_component: Mapping[str, float] = {}
     for bits in range(2, 65):
-        machine = price_machine(base, table, parse_format(f"int{bits}"))
+        machine = price_machine(base, table, parse_format(f"int{bits}"), dram_level=dram_level)
         macs[bits] = machine.mac_pj
         known = [machine.actions_pj.get(action, np.nan) for action in ACTIONS]
         needed = network.actions > 0

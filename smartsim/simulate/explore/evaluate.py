@@ -38,7 +38,7 @@ def evaluate_designs(
     """
     step = max(1, _BLOCK // max(1, network.rows))
     parts = [
-        _evaluate_block(network, designs.slice(start, start + step), base, prices)
+        _evaluate_block(network, designs.take(slice(start, start + step)), base, prices)
         for start in range(0, len(designs), step)
     ]
     fields = {f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in _RESULTS}

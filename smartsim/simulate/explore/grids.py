@@ -1,17 +1,23 @@
-"""Which designs a sweep covers: every combination of a few lists, given as text or as numbers."""
+"""Which designs a sweep covers: every combination of a few lists, within a budget.
+
+Lists and sizes may be given as text.
+"""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from math import prod
+from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smartsim.errors import ConfigurationError
 from smartsim.simulate.array.systolic import DATAFLOWS, Dataflow
 from smartsim.simulate.explore.designs import Designs
+from smartsim.simulate.machine.area import Areas
 
-__all__ = ["Grid", "parse_sizes", "parse_values"]
+__all__ = ["Grid", "Limits", "parse_dataflows", "parse_sizes", "parse_values"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +51,20 @@ class Grid:
             bad = [value for value in values if not least <= value <= most]
             if bad:
                 raise ConfigurationError(f"{name} {bad[0]} is outside {least} to {most}")
+            self._check_doubles(name)
         unknown = [name for name in self.dataflows if name not in DATAFLOWS]
         if unknown or not self.dataflows:
             raise ConfigurationError(
                 f"dataflow {', '.join(unknown) or 'is missing'}; possible: {', '.join(DATAFLOWS)}"
             )
+
+        self._check_doubles("dataflows")
+
+    def _check_doubles(self, name: str) -> None:
+        values = getattr(self, name)
+        twice = [value for value in dict.fromkeys(values) if values.count(value) > 1]
+        if twice:
+            raise ConfigurationError(f"{name} has {twice[0]} twice; a design is swept once")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -74,8 +89,63 @@ class Grid:
                 yield Designs(dataflow=dataflow, **columns)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a design may cost to build; None is no limit.
+
+    Attributes:
+        most_elements: Processing elements.
+        most_area_um2: Area of what the table has areas of, see `smartsim.simulate.machine.area`.
+    """
+
+    most_elements: int | None = None
+    most_area_um2: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("elements", self.most_elements), ("um2", self.most_area_um2)):
+            if value is not None and not 0 < value < float("inf"):
+                raise ConfigurationError(f"a budget of {value:g} {name}; must be above 0")
+
+    def check(self, areas: Areas | None) -> None:
+        """Raise if area is limited and there are no areas.
+
+        Raises:
+            ConfigurationError: Then.
+        """
+        if self.most_area_um2 is not None and areas is None:
+            raise ConfigurationError(
+                "area is limited, and the energy table has no area of a multiplier and an adder; "
+                "leave the limit out, or take a table with areas such as horowitz2014_45nm"
+            )
+
+    def admit(self, designs: Designs, areas: Areas | None) -> NDArray[np.bool_]:
+        """Whether each design is within the budget (points,)."""
+        within = np.ones(len(designs), dtype=np.bool_)
+        if self.most_elements is not None:
+            within &= designs.processing_elements <= self.most_elements
+        if self.most_area_um2 is not None and areas is not None:
+            area = areas.measure(designs.rows, designs.cols, designs.bits, designs.buffer_bits)
+            within &= area <= self.most_area_um2
+        return within
+
+
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _SIZE = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
+
+
+def parse_dataflows(text: str) -> tuple[Dataflow, ...]:
+    """Dataflows from "os,ws".
+
+    Raises:
+        ConfigurationError: If one is none.
+    """
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    unknown = [name for name in names if name not in DATAFLOWS]
+    if unknown:
+        raise ConfigurationError(
+            f"dataflow {unknown[0]} is unknown; possible: {', '.join(DATAFLOWS)}"
+        )
+    return cast(tuple[Dataflow, ...], names)
 
 
 def parse_values(text: str, what: str) -> tuple[int, ...]:

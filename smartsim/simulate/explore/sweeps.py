@@ -1,85 +1,30 @@
-"""A sweep over millions of designs: a grid cut into chunks that are independent and resumable.
+"""A sweep over millions of designs: chunks that are independent and resumable, merged.
 
-A chunk is named by its number and is done when its summary is there; a sweep that was stopped goes
-on with the chunks that are missing. Memory holds one chunk a worker, and the Pareto front.
+A sweep that was stopped goes on with the chunks that are missing. Memory holds one chunk a worker,
+the Pareto fronts and the cells of the cloud.
 """
 
-import csv
-import hashlib
-import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from smartsim.cost import Table
 from smartsim.errors import ConfigurationError
-from smartsim.records.files import read_json, write_json_atomically, write_text_atomically
-from smartsim.simulate.explore.designs import (
-    DesignPrices,
-    Designs,
-    Results,
-    price_designs,
-)
-from smartsim.simulate.explore.evaluate import evaluate_designs
-from smartsim.simulate.explore.fronts import Front, front_of, merge_fronts
-from smartsim.simulate.explore.grids import Grid
-from smartsim.simulate.explore.tabulate import NetworkTable
-from smartsim.simulate.machine.accelerators import Accelerator
+from smartsim.records.document import STRICT, Document, Nonnegative, Whole
+from smartsim.records.files import read_json, write_text_atomically
+from smartsim.simulate.explore.chunks import Summary, merge_summaries, run_chunk
+from smartsim.simulate.explore.clouds import Cloud
+from smartsim.simulate.explore.fronts import Axes, Front
+from smartsim.simulate.explore.plans import Sweep
 
-__all__ = [
-    "COLUMNS",
-    "Sweep",
-    "SweepResult",
-    "plan_sweep",
-    "run_chunk",
-    "run_sweep",
-]
-
-COLUMNS = (
-    *("dataflow", "rows", "cols", "buffer_bits", "bits"),
-    *("cycles", "energy_pj", "dram_bits", "macs", "utilization"),
-)
-"""Columns of a file of points."""
+__all__ = ["SWEEP_FILES", "SweepResult", "load_sweep", "run_sweep", "save_sweep"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
-    """Everything that a worker needs.
-
-    Attributes:
-        network: The network as arrays.
-        base: What a design does not say.
-        grid: The designs.
-        prices: Prices from a table, or none.
-        table: Name of the table; "" for none.
-        chunk_points: Designs of one chunk.
-        fingerprint: What tells this sweep from others.
-    """
-
-    network: NetworkTable
-    base: Accelerator
-    grid: Grid
-    prices: DesignPrices
-    table: str
-    chunk_points: int
-    fingerprint: str
-
-    @property
-    def chunks(self) -> int:
-        """How many chunks the grid is cut into."""
-        return -(-len(self.grid) // self.chunk_points)
-
-    @property
-    def goal(self) -> str:
-        """What is weighed against cycles."""
-        return "energy_pj" if self.table else "dram_bits"
+SWEEP_FILES = ("sweep.json", "pareto.csv")
+"""What a sweep leaves in its folder beside its chunks: what it is, and its front."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,100 +32,95 @@ class SweepResult:
     """What a sweep found.
 
     Attributes:
-        points: Designs that were evaluated.
-        feasible: Designs whose buffers hold one tile.
-        front: The designs that no other of their width beats in cycles and in the goal.
-        goal: "energy_pj", or "dram_bits" without a table.
+        model: How the model was named.
+        condition: Its condition, as "lam=1".
+        base: Name of the machine that says what a design does not.
+        table: Name of the energy table; "" for none.
+        points: Designs of the grid.
+        within: Designs within the limits, which were evaluated.
+        feasible: Designs of these whose buffers hold one tile.
+        used: Designs of these that meet the least utilization.
+        front: The feasible designs that no other of their width beats on two axes.
+        used_front: The same of those that meet the least utilization; its knees are recommended.
+        cloud: Where the feasible designs lie.
+        most_elements: The limit of processing elements, or None.
+        most_area_um2: The limit of area, or None.
+        least_utilization: What a recommended design has at least, in [0, 1].
+        area_scope: What an area contains; "" where there is none.
+        element_areas: By width, what an element's area is made of.
         unpriced: Names of what has no price and is in no energy.
     """
 
-    points: int
-    feasible: int
+    __pydantic_config__ = STRICT
+
+    model: str
+    condition: str
+    base: str
+    table: str
+    points: Whole
+    within: Whole
+    feasible: Whole
+    used: Whole
     front: Front
-    goal: str
+    used_front: Front
+    cloud: Cloud
+    most_elements: Whole | None
+    most_area_um2: Nonnegative | None
+    least_utilization: Nonnegative
+    area_scope: str
+    element_areas: Mapping[str, str]
     unpriced: tuple[str, ...]
 
+    @property
+    def axes(self) -> Axes:
+        """The two columns that were weighed."""
+        return self.front.axes
 
-def plan_sweep(
-    network: NetworkTable,
-    base: Accelerator,
-    grid: Grid,
-    *,
-    table: Table | None = None,
-    chunk_points: int = 65_536,
-) -> Sweep:
-    """Cut a sweep into chunks.
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Widths of the designs on the front."""
+        return tuple(dict.fromkeys(self.front.column("bits"))) if self.front.points else ()
 
-    Args:
-        network: What `tabulate_network` returned for `base`.
-        base: What a design does not say: bandwidth, accumulators, vector unit, zeros.
-        grid: The designs.
-        table: Published energies; None weighs cycles against DRAM traffic.
-        chunk_points: Designs of one chunk, at least one.
+    @property
+    def best_utilization(self) -> float:
+        """The best that any design reaches, to three digits."""
+        return max(self.cloud.utilization, default=0) / 1000
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON-ready values."""
+        return _DOCUMENT.to_dict(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> "SweepResult":
+        """Rebuild a result from `to_dict`'s values.
+
+        Raises:
+            FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
+        """
+        return _DOCUMENT.from_dict(data)
+
+
+def save_sweep(result: SweepResult, path: str | Path) -> None:
+    """Write `result` as JSON to `path`, whole or not at all."""
+    _DOCUMENT.save(result, path)
+
+
+def load_sweep(path: str | Path) -> SweepResult:
+    """Read a result that `save_sweep` wrote.
 
     Raises:
-        ConfigurationError: If the table cannot price a MAC, or the chunk is empty.
+        FileFormatError: If the file is missing, damaged, or something else; the sentence names it.
     """
-    if chunk_points < 1:
-        raise ConfigurationError(f"chunks of {chunk_points} points; at least 1 is needed")
-    prices = price_designs(network, base, table)
-    with np.printoptions(threshold=10**9):
-        told = repr((network, base, grid, None if table is None else table.rows, chunk_points))
-    return Sweep(
-        network=network,
-        base=base,
-        grid=grid,
-        prices=prices,
-        table="" if table is None else table.name,
-        chunk_points=chunk_points,
-        fingerprint=hashlib.sha256(told.encode()).hexdigest()[:16],
-    )
+    return _DOCUMENT.load(path)
 
 
-def run_chunk(
-    sweep: Sweep, number: int, folder: Path | None = None, *, points: bool = False
-) -> dict[str, Any]:
-    """Evaluate one chunk, unless its summary is already in `folder`.
-
-    Args:
-        sweep: The sweep.
-        number: Which chunk, from 0.
-        folder: Where its files go: chunk-000012.json, and chunk-000012.csv with `points`.
-        points: Whether every feasible point is written, or only the chunk's Pareto front.
-
-    Returns:
-        The summary as JSON-ready values: points, feasible, front.
-    """
-    summary_path = None if folder is None else folder / f"chunk-{number:06d}.json"
-    if summary_path is not None and summary_path.is_file():
-        found = read_json(summary_path, "a chunk of a sweep")
-        if found.get("fingerprint") == sweep.fingerprint:
-            return found
-    start = number * sweep.chunk_points
-    stop = min(start + sweep.chunk_points, len(sweep.grid))
-    front, feasible = Front(), 0
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for designs in sweep.grid.designs(start, stop):
-        results = evaluate_designs(sweep.network, designs, sweep.base, sweep.prices)
-        feasible += int(results.feasible.sum())
-        columns = _columns(designs, results)
-        front = merge_fronts(front, front_of(columns, sweep.goal))
-        if points and folder is not None:
-            writer.writerows(zip(*(c.tolist() for c in columns.values()), strict=True))
-    summary = {
-        "fingerprint": sweep.fingerprint,
-        "chunk": number,
-        "points": stop - start,
-        "feasible": feasible,
-        "front": front.to_dict(),
-    }
-    if folder is not None and summary_path is not None:
-        if points:
-            write_text_atomically(folder / f"chunk-{number:06d}.csv", text.getvalue())
-        write_json_atomically(summary_path, summary)
-    return summary
+_DOCUMENT = Document(
+    record=SweepResult,
+    format="smartsim-sweep",
+    version=1,
+    what="a sweep's result",
+    remedy="make one with `smartsim sweep GRAPH --output FILE.json`",
+)
 
 
 def run_sweep(
@@ -191,14 +131,14 @@ def run_sweep(
     executor: Executor | None = None,
     on_chunk: Callable[[dict[str, Any]], None] | None = None,
 ) -> SweepResult:
-    """Evaluate all chunks, here or on an executor, and merge their Pareto fronts.
+    """Evaluate all chunks, here or on an executor, and merge what they found.
 
     Args:
         sweep: The sweep.
         folder: Where chunks leave their files; a sweep that was stopped goes on from there.
         points: Whether every feasible point is written to CSV files, one a chunk.
         executor: Anything with the interface of `concurrent.futures`: processes, submitit, Dask.
-        on_chunk: Called with each summary as it comes, for progress.
+        on_chunk: Called with each chunk's summary as it comes, for progress.
 
     Raises:
         ConfigurationError: If `folder` holds another sweep.
@@ -212,23 +152,32 @@ def run_sweep(
         summaries = (work(number) for number in range(sweep.chunks))
     else:
         summaries = _on_executor(executor, work, sweep.chunks)
-    front, done, feasible = Front(), 0, 0
+    found = Summary.empty(sweep)
     for summary in summaries:
-        front = merge_fronts(front, Front.from_dict(summary["front"]))
-        done += int(summary["points"])
-        feasible += int(summary["feasible"])
+        found = merge_summaries(found, Summary.from_dict(summary))
         if on_chunk is not None:
             on_chunk(summary)
-    result = SweepResult(
-        points=done,
-        feasible=feasible,
-        front=front,
-        goal=sweep.goal,
+    if target is not None:
+        write_text_atomically(target / SWEEP_FILES[1], found.front.to_csv())
+    return _result(sweep, found)
+
+
+def _result(sweep: Sweep, found: Summary) -> SweepResult:
+    areas = sweep.areas
+    widths = sweep.grid.bits
+    return SweepResult(
+        model=sweep.network.model,
+        condition=sweep.network.condition,
+        base=sweep.base.name,
+        table=sweep.table,
+        **{f.name: getattr(found, f.name) for f in fields(found)},
+        most_elements=sweep.limits.most_elements,
+        most_area_um2=sweep.limits.most_area_um2,
+        least_utilization=float(sweep.least_utilization),
+        area_scope="" if areas is None else areas.scope,
+        element_areas={} if areas is None else {f"int{b}": areas.parts[b] for b in widths},
         unpriced=sweep.prices.unpriced,
     )
-    if target is not None:
-        write_text_atomically(target / "pareto.csv", front.to_csv())
-    return result
 
 
 _MOST_WAITING = 64
@@ -261,7 +210,7 @@ def _first(waiting: set[Future[dict[str, Any]]]) -> Future[dict[str, Any]]:
 def _claim(folder: Path, sweep: Sweep) -> None:
     """Write what the sweep is into its folder, or check that it is this sweep's."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "sweep.json"
+    path = folder / SWEEP_FILES[0]
     if path.is_file():
         known = read_json(path, "a sweep's description")
         if known.get("fingerprint") != sweep.fingerprint:
@@ -278,21 +227,12 @@ def _claim(folder: Path, sweep: Sweep) -> None:
         "base": sweep.base.name,
         "table": sweep.table,
         "grid": grid,
+        "limits": {f.name: getattr(sweep.limits, f.name) for f in fields(sweep.limits)},
+        "least_utilization": sweep.least_utilization,
+        "axes": list(sweep.axes),
         "points": len(sweep.grid),
         "chunks": sweep.chunks,
         "chunk_points": sweep.chunk_points,
-        "columns": list(COLUMNS),
+        "columns": list(sweep.columns),
     }
     write_text_atomically(path, json.dumps(description, indent=1) + "\n")
-
-
-def _columns(designs: Designs, results: Results) -> dict[str, NDArray[Any]]:
-    """The feasible points, an array for each of `COLUMNS`."""
-    kept = results.feasible
-    columns: dict[str, NDArray[Any]] = {
-        "dataflow": np.full(int(kept.sum()), designs.dataflow),
-    }
-    for name in COLUMNS[1:]:
-        source = designs if name in ("rows", "cols", "buffer_bits", "bits") else results
-        columns[name] = getattr(source, name)[kept]
-    return columns

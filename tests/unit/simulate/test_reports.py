@@ -15,18 +15,20 @@ from smartsim.errors import ConfigurationError
 from smartsim.graph import save_graph
 from smartsim.models import build_named_model
 from smartsim.report.methods import MethodTraces
-from smartsim.report.simulate.figures import draw_pareto, draw_roofline
+from smartsim.report.simulate.figures import draw_roofline
 from smartsim.report.simulate.switch import build_switch_report
 from smartsim.report.simulate.switch_view import draw_switch, render_switch, write_switch
 from smartsim.report.simulate.text import render_csv, render_run, run_frame
-from smartsim.report.style.figures import save_figure
-from smartsim.simulate import Run, load_accelerator, load_run, simulate_network
-from smartsim.simulate.explore.sweeps import plan_sweep, run_sweep
-from smartsim.simulate.explore.tabulate import tabulate_network
+from smartsim.simulate import (
+    Run,
+    list_accelerators,
+    load_accelerator,
+    load_run,
+    simulate_network,
+)
 from smartsim.trace import trace_model
 from tests.unit.simulate.graphs import Builder, machine
 from tests.unit.simulate.test_network import chain, one_product
-from tests.unit.simulate.test_sweeps import a_sweep
 
 TABLE = load_table("horowitz2014_45nm+han2015_45nm")
 
@@ -55,10 +57,27 @@ def test_simulate_shows_totals_components_and_layers(graph_file: Path, tmp_path:
     assert load_run(output).accelerator == "edge_npu"
 
 
-def test_simulate_gives_json_to_a_pipe(graph_file: Path) -> None:
-    result = verb("simulate", graph_file, "--table", "none", "--zeros", "gating")
-    run = Run.from_dict(json.loads(result.output))
+def test_simulate_gives_json_where_it_is_asked_for(graph_file: Path) -> None:
+    asked = ("simulate", graph_file, "--table", "none", "--zeros", "gating")
+    run = Run.from_dict(json.loads(verb(*asked, "--json").output))
     assert (run.accelerator, run.table) == ("edge_npu (gating)", "")
+    assert verb(*asked, "--json=compact").output.count("\n") == 1
+    assert "an inference" in verb(*asked).output  # a table in a pipe too
+    several = json.loads(verb(*asked, "--format", "int8,int4", "--json").output)
+    assert [each["plan"] for each in several["runs"]] == ["int8", "int4"]
+
+
+def test_simulate_puts_formats_side_by_side(graph_file: Path, tmp_path: Path) -> None:
+    steps = tmp_path / "steps.csv"
+    result = verb("simulate", graph_file, "--format", "int8,int4", "-o", steps)
+    assert result.exit_code == 0, result.output
+    assert "int8, int4, energies" in " ".join(result.output.split())
+    assert {row["format"] for row in csv.DictReader(steps.read_text().splitlines())} == {
+        *("int8", "int4")
+    }
+    page = tmp_path / "steps.md"
+    assert verb("simulate", graph_file, "-q", "-o", page).output == ""
+    assert page.read_text().startswith("| index | layer |")
 
 
 def test_simulate_compares_several_graphs_and_writes_their_steps(
@@ -95,18 +114,19 @@ def test_report_switch_writes_its_files(tmp_path: Path) -> None:
     assert "commit" in (tmp_path / "switch.md").read_text()
 
 
-def test_sweep_writes_fronts_figures_and_resumes(graph_file: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "sweep"
-    arguments = (
-        *("sweep", graph_file, "--rows", "4,8", "--cols", "4:8:2", "--bits", "4,8"),
-        *("--buffer", "1k:4k", "--workers", 1, "--points", "-o", folder),
-    )
-    first, second = verb(*arguments), verb(*arguments)
-    assert first.exit_code == 0, first.output
-    assert first.output == second.output
-    assert "108 designs" in first.output  # 3 dataflows, 2 x 3 arrays, 3 buffers, 2 widths
-    names = {path.name for path in folder.iterdir()}
-    assert {"pareto.csv", "pareto.svg", "sweep.json", "chunk-000000.csv"} <= names
+@pytest.mark.parametrize("columns", [80, 200])
+def test_what_the_verbs_print_fits_the_terminal(
+    graph_file: Path, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    machines = verb("accelerators").output
+    texts = [machines, *(verb("accelerators", name).output for name in list_accelerators())]
+    texts += [verb("simulate", graph_file).output, verb("simulate", graph_file, graph_file).output]
+    assert max(len(line) for text in texts for line in text.splitlines()) <= columns
+    if columns == 200:
+        assert not [line for text in texts for line in text.splitlines() if "..." in line]
+        for name in list_accelerators():
+            assert load_accelerator(name).description in machines
 
 
 def test_accelerators_shows_every_value_and_its_source() -> None:
@@ -126,13 +146,8 @@ def test_accelerators_shows_every_value_and_its_source() -> None:
         (("simulate", "{graph}", "--format", "shift8"), "needs shift_add"),
         (("simulate", "{graph}", "--table", "jouppi2021_7nm"), "is ambiguous in"),
         (("simulate", "{graph}", "{graph}", "-o", "{folder}/x.json"), "holds one run"),
-        (("simulate", "{graph}", "--roofline", "{folder}/x.gif"), "not '.gif'"),
+        (("simulate", "{graph}", "--roofline", "{folder}/x.gif"), "ends in .svg, .png or .pdf"),
         (("simulate", "{folder}/none.json"), "cannot be read"),
-        (("sweep", "{graph}", "--rows", "9:1"), "--rows '9:1' is no range"),
-        (("sweep", "{graph}", "--dataflow", "rs"), "dataflow rs"),
-        (("sweep", "{graph}", "--accelerator", "edge_npu_skipping"), "cannot tabulate"),
-        (("sweep", "{graph}", "--chunk", "0"), "at least 1"),
-        (("sweep", "{graph}", "--buffer", "1", "-o", "{folder}/s", "--workers", "1"), "one tile"),
         (("report", "switch", "--table", "none", "--arch", "resnet8"), "priced in energy"),
     ],
 )
@@ -187,24 +202,6 @@ def test_a_roofline_draws_every_product_under_the_roof() -> None:
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
 
 
-def test_a_pareto_figure_draws_the_front_of_each_width() -> None:
-    result = run_sweep(a_sweep())
-    (ax,) = draw_pareto(result, "designs").axes
-    for bits in (4, 8):
-        (line,) = [line for line in ax.lines if line.get_label() == f"_{bits} bits"]
-        points = list(zip(result.front.column("bits"), result.front.column("cycles"), strict=True))
-        assert list(line.get_xdata()) == sorted(c for b, c in points if b == bits)  # type: ignore[arg-type]
-    assert ax.get_ylabel() == "energy of an inference (µJ)"
-
-
-def test_an_empty_front_cannot_be_drawn(tmp_path: Path) -> None:
-    empty = run_sweep(a_sweep(buffer_bits=(8,)))
-    with pytest.raises(ConfigurationError, match="one tile"):
-        draw_pareto(empty)
-    with pytest.raises(ConfigurationError, match=r"not '\.bmp'"):
-        save_figure(draw_pareto(run_sweep(a_sweep())), tmp_path / "x.bmp")
-
-
 def test_the_switch_report_draws_what_it_prices(tmp_path: Path) -> None:
     paths = {
         lam: trace_model(build_named_model("smart:resnet8"), (1, 3, 32, 32), condition={"lam": lam})
@@ -227,10 +224,3 @@ def test_the_switch_report_draws_what_it_prices(tmp_path: Path) -> None:
     assert "0 to 1" in render_switch(report)
     with pytest.raises(ConfigurationError, match="unknown format"):
         write_switch(report, tmp_path, ["doc"])
-
-
-def test_a_sweep_without_energies_weighs_traffic_in_its_figure() -> None:
-    base = machine()
-    sweep = plan_sweep(tabulate_network(chain(), base), base, a_sweep().grid)
-    (ax,) = draw_pareto(run_sweep(sweep)).axes
-    assert ax.get_ylabel() == "DRAM traffic (MB)"

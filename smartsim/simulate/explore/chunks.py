@@ -1,0 +1,171 @@
+"""One chunk of a sweep: evaluated, summed up, and left in a folder.
+
+A chunk is named by its number and is done when its summary is there.
+"""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smartsim.records.files import read_json, write_json_atomically, write_text_atomically
+from smartsim.simulate.explore.clouds import Cloud, cloud_of, merge_clouds
+from smartsim.simulate.explore.designs import Designs, Results
+from smartsim.simulate.explore.evaluate import evaluate_designs
+from smartsim.simulate.explore.fronts import Front, front_of, merge_fronts
+from smartsim.simulate.explore.plans import Sweep
+
+__all__ = ["Summary", "merge_summaries", "points_file", "run_chunk"]
+
+_OF_DESIGN = ("rows", "cols", "buffer_bits", "bits")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What was found in a chunk, or in several.
+
+    Attributes:
+        points: Designs of the grid.
+        within: Designs within the limits, which were evaluated.
+        feasible: Designs of these whose buffers hold one tile.
+        used: Designs of these that meet the least utilization.
+        front: The feasible designs that no other of their width beats on the axes.
+        used_front: The same of those that meet the least utilization.
+        cloud: Where the feasible designs lie.
+    """
+
+    points: int = 0
+    within: int = 0
+    feasible: int = 0
+    used: int = 0
+    front: Front
+    used_front: Front
+    cloud: Cloud
+
+    @staticmethod
+    def empty(sweep: Sweep, points: int = 0) -> "Summary":
+        """What is known before anything was evaluated."""
+        front = Front(columns=sweep.columns, axes=sweep.axes)
+        return Summary(points=points, front=front, used_front=front, cloud=Cloud())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary as JSON-ready values."""
+        return {
+            **{name: getattr(self, name) for name in ("points", "within", "feasible", "used")},
+            "front": self.front.to_dict(),
+            "used_front": self.used_front.to_dict(),
+            "cloud": self.cloud.to_dict(),
+        }
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> "Summary":
+        """Rebuild a summary from `to_dict`'s values."""
+        return Summary(
+            **{name: int(data[name]) for name in ("points", "within", "feasible", "used")},
+            front=Front.from_dict(data["front"]),
+            used_front=Front.from_dict(data["used_front"]),
+            cloud=Cloud.from_dict(data["cloud"]),
+        )
+
+
+def merge_summaries(first: Summary, second: Summary) -> Summary:
+    """What was found in both."""
+    return Summary(
+        points=first.points + second.points,
+        within=first.within + second.within,
+        feasible=first.feasible + second.feasible,
+        used=first.used + second.used,
+        front=merge_fronts(first.front, second.front),
+        used_front=merge_fronts(first.used_front, second.used_front),
+        cloud=merge_clouds(first.cloud, second.cloud),
+    )
+
+
+def points_file(folder: Path, number: int) -> Path:
+    """Where a chunk leaves its points."""
+    return folder / f"chunk-{number:06d}.csv"
+
+
+def run_chunk(
+    sweep: Sweep, number: int, folder: Path | None = None, *, points: bool = False
+) -> dict[str, Any]:
+    """Evaluate one chunk, unless its summary is already in `folder`.
+
+    Args:
+        sweep: The sweep.
+        number: Which chunk, from 0.
+        folder: Where its files go: chunk-000012.json, and chunk-000012.csv with `points`.
+        points: Whether every feasible point is written, or only the chunk's Pareto fronts.
+
+    Returns:
+        The `Summary` as JSON-ready values, with its chunk and the sweep's fingerprint.
+    """
+    summary_path = None if folder is None else folder / f"chunk-{number:06d}.json"
+    if folder is not None and summary_path is not None and summary_path.is_file():
+        found = read_json(summary_path, "a chunk of a sweep")
+        complete = not points or points_file(folder, number).is_file()
+        if found.get("fingerprint") == sweep.fingerprint and complete:
+            return found
+    start = number * sweep.chunk_points
+    stop = min(start + sweep.chunk_points, len(sweep.grid))
+    summary = Summary.empty(sweep, stop - start)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(sweep.columns)
+    for designs in sweep.grid.designs(start, stop):
+        within = designs.take(sweep.limits.admit(designs, sweep.areas))
+        if not len(within):
+            continue
+        results = evaluate_designs(sweep.network, within, sweep.base, sweep.prices)
+        columns = _columns(sweep, within, results)
+        summary = merge_summaries(summary, _sum_up(sweep, len(within), columns))
+        if points and folder is not None:
+            writer.writerows(zip(*(c.tolist() for c in columns.values()), strict=True))
+    data = {"fingerprint": sweep.fingerprint, "chunk": number, **summary.to_dict()}
+    if folder is not None and summary_path is not None:
+        if points:
+            write_text_atomically(points_file(folder, number), text.getvalue())
+        write_json_atomically(summary_path, data)
+    return data
+
+
+def _sum_up(sweep: Sweep, within: int, columns: Mapping[str, NDArray[Any]]) -> Summary:
+    front = front_of(columns, sweep.axes)
+    used = columns["utilization"] >= sweep.least_utilization
+    if used.all():
+        used_front = front
+    else:
+        used_front = front_of({name: c[used] for name, c in columns.items()}, sweep.axes)
+    return Summary(
+        within=within,
+        feasible=len(used),
+        used=int(used.sum()),
+        front=front,
+        used_front=used_front,
+        cloud=cloud_of(columns, sweep.axes),
+    )
+
+
+def _columns(sweep: Sweep, designs: Designs, results: Results) -> dict[str, NDArray[Any]]:
+    """The feasible points, an array for each of the sweep's columns."""
+    kept = results.feasible
+    columns: dict[str, NDArray[Any]] = {}
+    for name in sweep.columns:
+        match name:
+            case "dataflow":
+                column: NDArray[Any] = np.full(len(designs), designs.dataflow)
+            case "pes":
+                column = designs.processing_elements
+            case _ if sweep.areas is not None and name == sweep.areas.column:
+                column = sweep.areas.measure(
+                    designs.rows, designs.cols, designs.bits, designs.buffer_bits
+                )
+            case _:
+                column = getattr(designs if name in _OF_DESIGN else results, name)
+        columns[name] = column[kept]
+    return columns
