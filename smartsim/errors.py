@@ -53,7 +53,16 @@ class InvalidModelError(SmartsimError, ValueError):
 
 
 class MissingRuleError(SmartsimError, LookupError):
-    """An op without a counting rule: nothing is silently zero."""
+    """An op without a counting rule: nothing is silently zero.
+
+    Args:
+        sentence: What is missing, and what to do.
+        operator: The op's name, such as "aten.fft", where one op is meant.
+    """
+
+    def __init__(self, sentence: str, *, operator: str = "") -> None:
+        super().__init__(sentence)
+        self.operator = operator
 
 
 class DataDependentControlFlowError(SmartsimError, RuntimeError):

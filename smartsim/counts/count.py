@@ -105,7 +105,7 @@ def _cost(op: Op, shapes: Shapes, convention: Convention) -> Cost:
     """The op's actions, by its rule."""
     rule = RULES.get(op.name)
     if rule is None:
-        raise MissingRuleError(_explain_missing(op, shapes))
+        raise MissingRuleError(_explain_missing(op, shapes), operator=op.name)
     skips = op.name == "smartsim.fold_batch_norm" or convention.skip_zeros
     try:
         work = op.live if skips and op.live is not None else dense_work(shapes)

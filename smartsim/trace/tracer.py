@@ -10,7 +10,7 @@ from smartsim.graph import Graph
 from smartsim.trace.analyse.assemble import assemble_graph
 from smartsim.trace.analyse.propagate import propagate_needs, propagate_zeros
 from smartsim.trace.record.forward import record_forward
-from smartsim.trace.semantics.known import test_leaf
+from smartsim.trace.semantics.known import note_chance_zeros, test_leaf
 
 __all__ = ["trace_model"]
 
@@ -61,6 +61,7 @@ def trace_model(
         for leaf in recorder.leaves:
             test_leaf(leaf, zeros_declared=leaf.name in declared)
         recorder.notes |= dict.fromkeys(propagate_zeros(recorder.nodes))
+        recorder.notes |= dict.fromkeys(note_chance_zeros(recorder.model_tensors, declared))
         propagate_needs(recorder.nodes, outputs)
         return assemble_graph(
             recorder, outputs, condition=settings, name=name or type(model).__name__

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from statistics import NormalDist
 
 from smartsim.counts.records import Action
 from smartsim.testing.calls import Call, scalar_rule
@@ -20,6 +21,14 @@ def _softplus(x: float) -> float:
 
 def _hardsigmoid(x: float) -> float:
     return min(max(x + 3, 0.0), 6.0) / 6
+
+
+def _sign(x: float) -> float:
+    return float((x > 0) - (x < 0))
+
+
+def _erfinv(x: float) -> float:
+    return NormalDist().inv_cdf((x + 1) / 2) / math.sqrt(2)
 
 
 _UNARY: Mapping[str, tuple[Callable[[float], float], Mapping[Action, int], bool]] = {
@@ -42,6 +51,33 @@ _UNARY: Mapping[str, tuple[Callable[[float], float], Mapping[Action, int], bool]
     "aten.hardsigmoid": (_hardsigmoid, {"add": 1, "compare": 2, "mul": 1}, False),
     "aten.hardswish": (lambda x: x * _hardsigmoid(x), {"add": 1, "compare": 2, "mul": 2}, True),
     "aten.logical_not": (lambda x: float(not x), {"logic": 1}, False),
+    "aten.asin": (math.asin, {"trig": 1}, True),
+    "aten.acos": (math.acos, {"trig": 1}, False),
+    "aten.atan": (math.atan, {"trig": 1}, True),
+    "aten.tan": (math.tan, {"trig": 1}, True),
+    "aten.sinh": (math.sinh, {"exp": 2, "add": 1, "mul": 1}, True),
+    "aten.cosh": (math.cosh, {"exp": 2, "add": 1, "mul": 1}, False),
+    "aten.exp2": (lambda x: 2.0**x, {"exp": 1}, False),
+    "aten.expm1": (math.expm1, {"exp": 1, "add": 1}, False),
+    "aten.log2": (math.log2, {"log": 1}, False),
+    "aten.log10": (math.log10, {"log": 1}, False),
+    "aten.log1p": (math.log1p, {"log": 1, "add": 1}, False),
+    "aten.logit": (lambda x: math.log(x / (1 - x)), {"log": 1, "add": 1, "div": 1}, False),
+    "aten.erfc": (math.erfc, {"erf": 1}, False),
+    "aten.erfinv": (_erfinv, {"erf": 1}, False),
+    "aten.mish": (
+        lambda x: x * math.tanh(_softplus(x)),
+        {"exp": 1, "add": 1, "log": 1, "tanh": 1, "mul": 1},
+        False,
+    ),
+    "aten.sign": (_sign, {"compare": 1}, True),
+    "aten.sgn": (_sign, {"compare": 1}, True),
+    "aten.floor": (lambda x: float(math.floor(x)), {"add": 1}, True),
+    "aten.ceil": (lambda x: float(math.ceil(x)), {"add": 1}, True),
+    "aten.trunc": (lambda x: float(math.trunc(x)), {"add": 1}, True),
+    "aten.frac": (lambda x: math.fmod(x, 1.0), {"add": 1}, True),
+    "aten.isnan": (lambda x: float(math.isnan(x)), {"compare": 1}, False),
+    "aten.isinf": (lambda x: float(math.isinf(x)), {"compare": 1}, False),
 }
 """Value, cost, and whether a known zero stays a known zero and costs nothing."""
 
@@ -108,6 +144,43 @@ def _execute_elu(call: Call) -> ScalarArray:
         call,
         lambda x: scale * (x if x > 0 else alpha * math.expm1(inner * x)),
         {"compare": 1, "exp": 1, "add": 1, "mul": 1},
+        keeps_zeros=True,
+    )
+
+
+@scalar_rule("aten.celu")
+def _execute_celu(call: Call) -> ScalarArray:
+    alpha = float(call.arguments["alpha"])
+    return _execute_unary(
+        call,
+        lambda x: max(x, 0.0) + min(0.0, alpha * math.expm1(x / alpha)),
+        {"compare": 1, "exp": 1, "add": 1, "mul": 1},
+        keeps_zeros=False,
+    )
+
+
+@scalar_rule("aten.round")
+def _execute_round(call: Call) -> ScalarArray:
+    scale = 10.0 ** int(call.arguments.get("decimals") or 0)
+    return _execute_unary(call, lambda x: round(x * scale) / scale, {"add": 1}, keeps_zeros=True)
+
+
+@scalar_rule("aten.threshold")
+def _execute_threshold(call: Call) -> ScalarArray:
+    least, value = float(call.arguments["threshold"]), float(call.arguments["value"])
+    return _execute_unary(
+        call, lambda x: x if x > least else value, {"compare": 1}, keeps_zeros=False
+    )
+
+
+@scalar_rule("aten.hardshrink", "aten.softshrink")
+def _execute_shrink(call: Call) -> ScalarArray:
+    bound = float(call.arguments["lambd"])
+    shift = bound if call.site.op == "aten.softshrink" else 0.0
+    return _execute_unary(
+        call,
+        lambda x: math.copysign(abs(x) - shift, x) if abs(x) > bound else 0.0,
+        {"compare": 1},
         keeps_zeros=True,
     )
 

@@ -130,6 +130,11 @@ _COMPARISONS: Mapping[str, tuple[Callable[[float, float], float], Action]] = {
     "aten.ne": (lambda a, b: a != b, "compare"),
     "aten.maximum": (max, "compare"),
     "aten.minimum": (min, "compare"),
+    "aten.fmax": (max, "compare"),
+    "aten.fmin": (min, "compare"),
+    "aten.atan2": (math.atan2, "trig"),
+    "aten.remainder": (lambda a, b: a - b * math.floor(a / b), "div"),
+    "aten.fmod": (math.fmod, "div"),
     "aten.logical_and": (lambda a, b: bool(a) and bool(b), "logic"),
     "aten.logical_or": (lambda a, b: bool(a) or bool(b), "logic"),
     "aten.logical_xor": (lambda a, b: bool(a) != bool(b), "logic"),
@@ -153,3 +158,40 @@ def _enter_comparison(name: str) -> None:
 
 for _name in _COMPARISONS:
     _enter_comparison(_name)
+
+
+@scalar_rule("aten.heaviside")
+def _execute_heaviside(call: Call) -> ScalarArray:
+    def step(a: Scalar, b: Scalar) -> Scalar:
+        return call.act(b.value if a.value == 0 else float(a.value > 0), (a, b), {"compare": 1})
+
+    return call.map(step, "self", "values")
+
+
+@scalar_rule("aten.floor_divide")
+def _execute_floor_divide(call: Call) -> ScalarArray:
+    def divide(a: Scalar, b: Scalar) -> Scalar:
+        return call.act(float(math.floor(a.value / b.value)), (a, b), {"div": 1})
+
+    return call.map(divide, "self", "other")
+
+
+@scalar_rule("aten.lerp")
+def _execute_lerp(call: Call) -> ScalarArray:
+    def mix(a: Scalar, b: Scalar, w: Scalar) -> Scalar:
+        return call.act(a.value + w.value * (b.value - a.value), (a, b, w), {"mul": 1, "add": 2})
+
+    return call.map(mix, "self", "end", "weight")
+
+
+@scalar_rule("aten.addcdiv")
+def _execute_addcdiv(call: Call) -> ScalarArray:
+    factor = float(call.arguments.get("value", 1))
+    actions: dict[Action, int] = {"div": 1, "add": 1}
+    if factor != 1:
+        actions["mul"] = 1
+
+    def execute(a: Scalar, b: Scalar, c: Scalar) -> Scalar:
+        return call.act(a.value + factor * b.value / c.value, (a, b, c), actions)
+
+    return call.map(execute, "self", "tensor1", "tensor2")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Integral
@@ -52,6 +53,7 @@ def record_forward(
     ):
         args, kwargs = _prepare_inputs(model, inputs, recorder)
         settings = _prepare_condition(condition, recorder)
+        _require_arguments(model, args, {**kwargs, **settings})
         if kwargs.keys() & settings.keys():
             both = ", ".join(sorted(kwargs.keys() & settings.keys()))
             raise ConfigurationError(f"{both} is given both as an input and as a condition")
@@ -136,6 +138,27 @@ def _is_shape(item: Any) -> bool:
     if all(whole) and min(item) < 1:
         raise ConfigurationError(f"input shape {tuple(item)} must hold whole numbers of 1 or more")
     return all(whole)
+
+
+def _require_arguments(
+    model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
+    """Name what the forward needs and was not given, before it runs."""
+    try:
+        parameters = list(inspect.signature(model.forward).parameters.values())
+    except (TypeError, ValueError):  # a forward that is no Python function
+        return
+    plain = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = [p for p in plain[len(args) :] if p.default is p.empty]
+    needed += [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    missing = [p.name for p in needed if p.name not in kwargs]
+    if missing:
+        first = missing[0]
+        raise ConfigurationError(
+            f"{', '.join(missing)} is missing: {type(model).__name__}'s forward takes it; give "
+            f'condition={{"{first}": 1.0}} (--condition {first}=1.0 on the command line), or one '
+            "more input"
+        )
 
 
 def _prepare_condition(condition: Mapping[str, float], recorder: Recorder) -> dict[str, Any]:

@@ -47,14 +47,15 @@ def _spans_zero(node: Node) -> bool:
 
 
 _POINTWISE_OPS = """
-    exp exp2 expm1 log log1p log2 cos erfc sigmoid softplus hardsigmoid reciprocal rsqrt
-    clamp clamp_min clamp_max isnan isinf log_sigmoid_forward logit mish celu
+    acos cosh log10 erfinv threshold exp exp2 expm1 log log1p log2 cos erfc sigmoid softplus
+    hardsigmoid reciprocal rsqrt clamp clamp_min clamp_max isnan isinf log_sigmoid_forward
+    logit mish celu
 """.split()
 
 _ZERO_PRESERVING_OPS = """
-    relu leaky_relu relu6 gelu silu tanh hardswish neg abs sqrt square sin sinh tan asin
-    atan erf sign trunc round floor ceil elu selu softshrink hardshrink prelu _prelu_kernel
-    deg2rad nan_to_num
+    frac sgn relu leaky_relu relu6 gelu silu tanh hardswish neg abs sqrt square sin sinh tan
+    asin atan erf sign trunc round floor ceil elu selu softshrink hardshrink prelu
+    _prelu_kernel deg2rad nan_to_num
 """.split()
 
 ACTIVATIONS: Mapping[str, Rule] = {

@@ -97,9 +97,9 @@ def _live_addcmul(node: Node, out: Bits | None) -> Work | None:
 
 
 _POINTWISE_OPS = """
-    eq ne gt ge lt le maximum minimum logical_and logical_or logical_xor logical_not
-    bitwise_and bitwise_or bitwise_xor bitwise_not remainder fmod atan2 lerp add_scalar
-    addcdiv
+    fmax fmin heaviside floor_divide eq ne gt ge lt le maximum minimum logical_and
+    logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not
+    remainder fmod atan2 lerp add_scalar addcdiv
 """.split()
 
 ELEMENTWISE: Mapping[str, Rule] = {

@@ -5,14 +5,19 @@ zeros that the user declared, from a literal, or from a multiplication by a know
 as lam = 0. A fresh weight that happens to hold 0.0 is no structure.
 """
 
+from collections.abc import Collection, Iterator, Sequence
+
 import torch
 
 from smartsim.trace.record.evaluate import compute, plain_torch
+from smartsim.trace.record.parameters import ModelTensor
 from smartsim.trace.record.tape import SWITCH, Node, Operand, Value
 
-__all__ = ["find_mask", "is_scalar_zero", "test_leaf"]
+__all__ = ["find_mask", "is_scalar_zero", "note_chance_zeros", "test_leaf"]
 
 _GLANCE = 64
+_MANY_ZEROS = 0.1
+"""Share of exact zeros in a weight from which a note says that they were taken for chance."""
 
 
 def find_mask(operand: Operand) -> bool:
@@ -62,6 +67,34 @@ def test_leaf(value: Value, *, zeros_declared: bool) -> None:
         value.bits, value.mask, value.tested = compute(value).cpu().numpy(), True, True
     elif zeros_declared:
         value.bits = (compute(value) != 0).cpu().numpy()
+
+
+def note_chance_zeros(tensors: Sequence[ModelTensor], declared: Collection[str]) -> Iterator[str]:
+    """A note on weights with many exact zeros that neither a mask nor the user makes structure.
+
+    A glance at some elements of each weight finds them; only then are all looked at.
+    """
+    found = []
+    with plain_torch():
+        for kind, name, tensor in tensors:
+            is_weight = kind == "parameter" and tensor.dim() > 1 and not tensor.is_meta
+            if not is_weight or name in declared or tensor.numel() < _GLANCE:
+                continue
+            flat = tensor.detach().flatten()[:: tensor.numel() // _GLANCE]
+            if int(torch.count_nonzero(flat)) > (1 - _MANY_ZEROS / 2) * len(flat):
+                continue
+            share = 1 - int(torch.count_nonzero(tensor)) / tensor.numel()
+            if share >= _MANY_ZEROS:
+                found.append((name, share))
+    if found:
+        name, share = max(found, key=lambda pair: pair[1])
+        whose = f"weight {name!r} has" if len(found) == 1 else f"{len(found)} weights have"
+        many = f"{share:.1%}" if len(found) == 1 else f"up to {share:.1%} ({name!r})"
+        yield (
+            f"{whose} {many} exact zeros and no mask, so all of them count; if the zeros are "
+            f'structure, say so: declared_zeros=["{name}"], or "*" for every parameter '
+            f"(--declare-zeros on the command line)"
+        )
 
 
 def is_scalar_zero(node: Node) -> bool:

@@ -33,9 +33,35 @@ def load_model(name: str) -> torch.nn.Module:
     if name.endswith(".pt2"):
         return load_exported(Path(name))
     head = name.partition(":")[0]
+    _refuse_files(name, head)
     if head in METHODS or ("." not in head and not _is_importable(head)):
         return build_named_model(name)
     return _import_model(name)
+
+
+_WEIGHTS = (".pt", ".pth", ".safetensors", ".bin", ".ckpt")
+
+
+def _refuse_files(name: str, head: str) -> None:
+    """Say what to do instead of naming a file that is no exported program."""
+    ending = Path(head).suffix.lower()
+    if ending == ".py":
+        module = ".".join(Path(head).with_suffix("").parts)
+        attribute = name.partition(":")[2] or "build"
+        raise ConfigurationError(
+            f"{name!r} names a file; name its module, from the folder that it lies in: "
+            f"{module}:{attribute}"
+        )
+    if ending == ".onnx":
+        raise ConfigurationError(
+            f"{name!r} is an ONNX file; convert it to a torch module (onnx2torch), and name the "
+            "function that returns it, package.module:callable"
+        )
+    if ending in _WEIGHTS:
+        raise ConfigurationError(
+            f"{name!r} holds weights and no program; name a function that builds the model and "
+            "loads them, package.module:callable, or a .pt2 file of torch.export.save"
+        )
 
 
 def _is_importable(head: str) -> bool:

@@ -70,7 +70,7 @@ def test_installed_modules_are_found_by_their_top_level_name() -> None:
         ("no.such.module:build", "module 'no.such.module' does not import from .*ModuleNotFound"),
         ("torch.nn", "'torch.nn' names no model; write package.module:callable"),
         ("torch.nn:", "names no model"),
-        ("./net.py:build", "names no model"),
+        ("./net.py:build", "names a file; name its module"),
         (".net:build", "names no model"),
         ("torch.nn:Linear", r"torch.nn:Linear\(\) raised TypeError: .* without arguments"),
         ("torch.nn:functional", "is a module, which cannot be called"),
@@ -152,3 +152,19 @@ def test_it_is_known_which_models_take_lam() -> None:
     assert takes_argument(load_model("smart:resnet8"), "lam")
     assert takes_argument(Calling(lambda m, x: x), "lam")  # takes anything
     assert not takes_argument(nn.Sequential(), "lam")
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("foo.py:build", "name its module, from the folder that it lies in: foo:build"),
+        ("models/foo.py", "lies in: models.foo:build"),
+        ("foo.onnx", "is an ONNX file; convert it to a torch module"),
+        ("weights.pth", "holds weights and no program"),
+        ("model.safetensors", "holds weights and no program"),
+    ],
+)
+def test_a_file_that_is_no_model_says_what_to_do_instead(name: str, sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=sentence) as caught:
+        load_model(name)
+    assert "\n" not in str(caught.value)
