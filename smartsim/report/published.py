@@ -84,6 +84,7 @@ class Comparison(_Part):
         source: Authors, title, year, arxiv and locator, where `sources.toml` has not got them.
         baseline: Label of the column that normalised rows are ratios to.
         setting: Network, classes and input that the numbers are of.
+        attack: What its robust accuracies were measured with, as our evaluator calls it.
         beside: Printed metric -> the row of ours that it stands below, where the names differ.
         ratios: Numbers made of two columns.
         values: Name -> cell of the comparison, or of a published table, for the notes.
@@ -95,6 +96,7 @@ class Comparison(_Part):
     source: dict[str, Any] = {}
     baseline: str = ""
     setting: dict[str, str | int] = {}
+    attack: str = ""
     beside: dict[str, str] = {}
     ratios: tuple[Ratio, ...] = ()
     values: dict[str, dict[str, str]] = {}

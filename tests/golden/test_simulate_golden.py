@@ -10,7 +10,8 @@ from smartsim.cost import load_table
 from smartsim.graph import Graph
 from smartsim.models import build_named_model
 from smartsim.report.methods import MethodTraces
-from smartsim.report.simulate.switch import SwitchCost, build_switch_report
+from smartsim.report.simulate.costs import SwitchCost
+from smartsim.report.simulate.switch import build_switch_report
 from smartsim.simulate import load_accelerator, simulate_network
 from smartsim.simulate.array.scalesim import compare_scalesim
 from smartsim.trace import trace_model

@@ -130,6 +130,7 @@ class Point:
         robust_error: Its standard error, in percent.
         attack: What the RA was measured with.
         images: On how many images.
+        clean_error: Standard error of CA, in percent.
     """
 
     method: str
@@ -139,6 +140,7 @@ class Point:
     robust_error: float
     attack: str
     images: int
+    clean_error: float
 
 
 def collect_points(rows: Iterable[Measured], attack: str) -> tuple[Point, ...]:
@@ -166,6 +168,7 @@ def collect_points(rows: Iterable[Measured], attack: str) -> tuple[Point, ...]:
                     robust_error=least.standard_error,
                     attack=least.attack,
                     images=least.images,
+                    clean_error=clean[0].standard_error,
                 )
             )
     return tuple(sorted(points, key=lambda point: (point.method, point.lam)))

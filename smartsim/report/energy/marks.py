@@ -20,6 +20,7 @@ __all__ = [
     "TABLE_LOOKS",
     "draw_curve",
     "draw_floats",
+    "draw_points",
     "dress_energies",
     "dress_widths",
     "make_legend",
@@ -29,12 +30,12 @@ __all__ = [
 
 
 TABLE_LOOKS = (
-    Look(color="#000000", marker="o", width=1.6),
+    Look(color="0.35", marker="o", width=1.6),
     Look(color="#56B4E9", marker="p", width=1.6),
     Look(color="#009E73", marker="h", width=1.6),
     Look(color="#CC79A7", marker="X", width=1.6),
 )
-_MARKER_SIZE = 6.0
+_MARKER_SIZE = 5.0
 _DASHES = (0, (4, 2.5))
 _TICKS = (2, 4, 8, 16, 32)
 
@@ -61,6 +62,13 @@ def draw_curve(ax: Axes, rows: pd.DataFrame, column: str, look: Look, kind: str,
             zorder=2,
             label=f"_{name}/{kind}/{style}",
         )
+    draw_points(ax, rows, column, look, kind, name)
+
+
+def draw_points(
+    ax: Axes, rows: pd.DataFrame, column: str, look: Look, kind: str, name: str
+) -> None:
+    """A marker on each published point."""
     published = rows[rows["basis"] == "published"]
     ax.plot(
         published["bits"],
@@ -125,7 +133,7 @@ def write_label(
         textcoords="offset points",
         ha=side,
         fontweight=weight,
-        fontsize=8.5,
+        fontsize=7,
         color=color,
     )
 

@@ -69,7 +69,7 @@ _OTHERS = (
     Look(color="#56B4E9", marker="X", hatch="---"),
     Look(color="0.45", marker="p", hatch="ooo"),
 )
-_VARIANT_MARKERS = ("<", ">", "h", "*", "8", "d")
+_VARIANT_MARKERS = ("v", "P", "X", "*", "h", "8")
 
 
 def looks_of(labels: Iterable[str]) -> dict[str, Look]:

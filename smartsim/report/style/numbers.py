@@ -9,6 +9,7 @@ from typing import Literal, get_args
 __all__ = [
     "NUMBER_UNITS",
     "NumberUnit",
+    "choose_energy_unit",
     "format_amount",
     "format_bytes",
     "format_count",
@@ -96,6 +97,17 @@ def format_energy(energy_pj: float, unit: str = "pJ") -> str:
         return f"{energy_pj:,.0f} 16-bit MACs"
     name, scale = next((u for u in _ENERGIES if abs(energy_pj) >= u[1]), _ENERGIES[-1])
     return f"{energy_pj / scale:.4g} {name}"
+
+
+def choose_energy_unit(most_pj: float, unit: str = "pJ") -> tuple[str, float]:
+    """Name of the unit for an axis of energies up to `most_pj`, and what they are divided by.
+
+    >>> choose_energy_unit(14_140_000_000)
+    ('mJ', 1000000000.0)
+    """
+    if unit == "relative":
+        return "16-bit MACs", 1.0
+    return next((u for u in _ENERGIES if abs(most_pj) >= u[1]), _ENERGIES[-1])
 
 
 def format_microjoules(energy_uj: float) -> str:

@@ -112,8 +112,8 @@ def test_figures_are_written_from_result_files(tmp_path: Path) -> None:
     ]
     # EOT was run at lam = 1 alone: in a picture it would make lam = 1 look worse than it is.
     assert (out / "worst_case.csv").read_text().splitlines()[1:] == [
-        "SMART,0.0,90.0,20.0,4.0,pgd7,100",
-        "SMART,1.0,80.0,50.0,5.0,pgd7,100",
+        "SMART,0.0,90.0,20.0,4.0,pgd7,100,3.0",
+        "SMART,1.0,80.0,50.0,5.0,pgd7,100,4.0",
     ]
 
 

@@ -17,7 +17,8 @@ from smartsim.models import build_named_model
 from smartsim.report.methods import MethodTraces
 from smartsim.report.simulate.figures import draw_roofline
 from smartsim.report.simulate.switch import build_switch_report
-from smartsim.report.simulate.switch_view import draw_switch, render_switch, write_switch
+from smartsim.report.simulate.switch_figure import draw_switch
+from smartsim.report.simulate.switch_view import render_switch, write_switch
 from smartsim.report.simulate.text import render_csv, render_run, run_frame
 from smartsim.simulate import (
     Run,
@@ -195,10 +196,11 @@ def test_a_roofline_draws_every_product_under_the_roof() -> None:
         for x, y in np.asarray(line.get_xydata())
     }
     steps = [step for step in run.steps if step.macs]
-    assert len(drawn) == len({(s.macs / s.dram_bits, s.macs / s.cycles) for s in steps})
+    # two operations a MAC, eight bits a byte; 16 elements, and half a byte a cycle
+    assert drawn == {(16 * s.macs / s.dram_bits, 2 * s.macs / s.cycles) for s in steps}
     for x, y in drawn:
-        assert y <= min(16, 4.0 * x) * (1 + 1e-12)
-    assert ax.get_xlabel() == "executed MACs for each DRAM bit"
+        assert y <= min(2 * 16, 0.5 * x) * (1 + 1e-12)
+    assert ax.get_xlabel() == "operations for each DRAM byte (a MAC is two)"
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
 
 

@@ -1,0 +1,161 @@
+"""Labels beside points of a figure, placed so that none lies on another, a marker or a line."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, cast
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+__all__ = ["Label", "place_labels", "wrap_title"]
+
+_ANGLES = (30, 150, -30, -150, 60, 120, -60, -120, 0, 180, 90, -90)
+_DISTANCES = (5.0, 8.0, 12.0, 18.0, 26.0, 36.0, 48.0, 62.0)
+_LEADER_FROM = 12.0
+_MARGIN = 1.0
+_LETTERS_AN_INCH = 12.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """A text beside a point of the data."""
+
+    text: str
+    x: float
+    y: float
+    color: str = "0.15"
+
+
+def wrap_title(text: str, width: float) -> str:
+    """A title in as many lines as fit above something that is `width` inches wide."""
+    letters = max(12, int(width * _LETTERS_AN_INCH))
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > letters:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return "\n".join(lines)
+
+
+def place_labels(ax: Axes, labels: Sequence[Label], *, size: float = 6.5) -> list[str]:
+    """Write labels beside their points, with a thin line where one has to stand away.
+
+    To be called last, when all else is drawn: the layout of the figure is computed, and its limits
+    stay.
+
+    Args:
+        ax: Where to.
+        labels: In order of importance.
+        size: Of the letters, in points.
+
+    Returns:
+        Texts for which there was no room.
+    """
+    figure = cast(Figure, ax.get_figure(root=True))
+    canvas = FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
+    scale = figure.dpi / 72
+    taken = [*_marks(ax, scale), *_texts(ax, renderer)]
+    limits = ax.get_window_extent(renderer)
+    left_out = []
+    for label in labels:
+        at = ax.transData.transform((label.x, label.y))
+        probe = ax.text(0, 0, label.text, fontsize=size)
+        extent = probe.get_window_extent(renderer)
+        probe.remove()
+        found = _find_place(at, extent.width, extent.height, scale, limits, taken)
+        if found is None:
+            left_out.append(label.text)
+            continue
+        offset, box = found
+        taken.append(box)
+        ax.annotate(
+            label.text,
+            (label.x, label.y),
+            xytext=offset,
+            textcoords="offset points",
+            fontsize=size,
+            color=label.color,
+            ha="left",
+            va="bottom",
+            arrowprops=_leader(math.hypot(*(box.get_points().mean(axis=0) - at)) / scale, extent),
+            annotation_clip=False,
+        ).set_in_layout(False)
+    return left_out
+
+
+def _leader(distance: float, extent: Bbox) -> dict[str, Any] | None:
+    if distance < _LEADER_FROM + extent.width / 2:
+        return None
+    return {"arrowstyle": "-", "linewidth": 0.4, "color": "0.5", "shrinkA": 0, "shrinkB": 2}
+
+
+def _find_place(
+    at: Any, width: float, height: float, scale: float, limits: Bbox, taken: Iterable[Bbox]
+) -> tuple[tuple[float, float], Bbox] | None:
+    """Where the text's lower left corner goes, in points from the data point, and its box."""
+    boxes = np.array([box.extents for box in taken]).reshape(-1, 4)
+    for distance in _DISTANCES:
+        for angle in _ANGLES:
+            dx = math.cos(math.radians(angle)) * distance * scale
+            dy = math.sin(math.radians(angle)) * distance * scale
+            x = dx if dx > 1 else dx - width if dx < -1 else -width / 2
+            y = dy if dy > 1 else dy - height if dy < -1 else -height / 2
+            box = Bbox.from_bounds(at[0] + x, at[1] + y, width, height)
+            if not (
+                limits.x0 <= box.x0
+                and box.x1 <= limits.x1
+                and limits.y0 <= box.y0
+                and box.y1 <= limits.y1
+            ):
+                continue
+            apart = (
+                (boxes[:, 0] >= box.x1 + _MARGIN)
+                | (boxes[:, 2] <= box.x0 - _MARGIN)
+                | (boxes[:, 1] >= box.y1 + _MARGIN)
+                | (boxes[:, 3] <= box.y0 - _MARGIN)
+            )
+            if apart.all():
+                return (x / scale, y / scale), box
+    return None
+
+
+def _marks(ax: Axes, scale: float) -> Iterator[Bbox]:
+    """Boxes of markers and lines."""
+    for line in ax.lines:
+        points = line.get_transform().transform(np.asarray(line.get_xydata(), dtype=float))
+        if line.get_marker() not in ("None", "", None):
+            half = scale * line.get_markersize() / 2
+            yield from (
+                Bbox.from_extents(x - half, y - half, x + half, y + half) for x, y in points
+            )
+        if line.get_linestyle() != "None":
+            yield from _along(points)
+    for collection in ax.collections:
+        if isinstance(collection, LineCollection):
+            for segment in collection.get_segments():
+                yield from _along(ax.transData.transform(np.asarray(segment)))
+
+
+def _along(points: Any) -> Iterator[Bbox]:
+    """Small boxes along a line, three pixels from each other."""
+    for start, end in pairwise(points):
+        if not np.isfinite([start, end]).all():
+            continue
+        steps = max(2, int(math.hypot(*(end - start)) / 3))
+        for x, y in np.linspace(start, end, steps):
+            yield Bbox.from_extents(x - 1, y - 1, x + 1, y + 1)
+
+
+def _texts(ax: Axes, renderer: Any) -> Iterator[Bbox]:
+    yield from (text.get_window_extent(renderer) for text in ax.texts if text.get_text())
+    legend = ax.get_legend()
+    if legend is not None:
+        yield legend.get_window_extent(renderer)
