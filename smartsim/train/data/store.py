@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -51,12 +52,16 @@ class StoredDataset:
 
 
 def data_folder() -> Path:
-    """The folder named by SMARTSIM_DATA, else smartsim's in the user's cache folder."""
+    """The folder named by SMARTSIM_DATA, else smartsim's in the user's cache folder.
+
+    What an older version stored in `~/.cache` is used where it lies.
+    """
     named = os.environ.get("SMARTSIM_DATA")
     if named:
         return Path(named)
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "smartsim" / "data"
+    before = Path.home() / ".cache" / "smartsim" / "data"
+    usual = platformdirs.user_cache_path("smartsim") / "data"
+    return before if before.is_dir() and not usual.is_dir() else usual
 
 
 def list_datasets(folder: Path | None = None) -> tuple[StoredDataset, ...]:

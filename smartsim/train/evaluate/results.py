@@ -16,7 +16,7 @@ from smartsim.train.data import Dataset, load_dataset
 from smartsim.train.evaluate.plans import ATTACKS, EvaluationSettings
 from smartsim.train.evaluate.score import Score, evaluate_lam
 from smartsim.train.loop.folder import RunFolder, load_checkpoint
-from smartsim.train.loop.state import load_trained_model
+from smartsim.train.loop.state import count_steps, load_trained_model
 from smartsim.train.settings import TrainSettings
 
 __all__ = ["evaluate_run", "name_model", "parse_epsilon", "parse_lams"]
@@ -68,12 +68,13 @@ def evaluate_run(
     run_folder = RunFolder(path=folder)
     _check_data(run_folder, data)
     path = output or folder / "accuracies.json"
+    progress = _describe_progress(run_folder, trained, data)
     asked = tuple(dict.fromkeys(lams or default_lams(trained)))
     head: dict[str, Any] = {
         "format": "smartsim-accuracies",
         "version": 1,
         "method": label or name_model(trained),
-        "setting": describe_setting(trained),
+        "setting": describe_setting(trained, progress),
         "protocol": {
             "attacks": {name: ATTACKS[name].description for name in settings.attacks},
             "images": settings.images,
@@ -86,6 +87,7 @@ def evaluate_run(
             "checkpoint": which,
         },
         "trained": trained.to_dict(),
+        "progress": progress,
         "data": {"name": data.name, "sha256": data.checksum},
     }
     if trained.method == "sparse":
@@ -147,8 +149,10 @@ def _count_layers(model: ConditionalModel, masks: Mapping[str, Tensor]) -> list[
 def _rows_of(path: Path, head: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The results that a file has already, if they were measured in the same way."""
     found = read_json(path, "a result file of the evaluator")
-    for key in ("format", "method", "protocol", "trained", "data"):
+    for key in ("format", "method", "protocol", "trained", "progress", "data"):
         same = found.get(key) == head[key]
+        if key == "progress":  # files of old do not say how far the training had come
+            same |= key not in found
         if key == "protocol":
             same = _is_protocol(found.get(key), head[key])
         if not same:
@@ -202,12 +206,29 @@ def name_model(settings: TrainSettings) -> str:
     return " ".join([title, *notes])
 
 
-def describe_setting(settings: TrainSettings) -> str:
-    """Network, data and epochs in a few words, the same for models that may be compared."""
+def _describe_progress(folder: RunFolder, settings: TrainSettings, data: Dataset) -> dict[str, Any]:
+    """How far the run had come when it was evaluated, which may be less than was planned."""
+    place, planned = load_checkpoint(folder.last).place, count_steps(settings, data)
+    return {
+        "steps_done": place.step,
+        "steps_planned": planned,
+        "epochs_done": round(settings.epochs * place.step / planned, 2) if planned else 0,
+        "epochs_planned": settings.epochs,
+        "finished": place.epoch >= settings.epochs,
+    }
+
+
+def describe_setting(settings: TrainSettings, progress: Mapping[str, Any] | None = None) -> str:
+    """Network, data and epochs in a few words, the same for models that may be compared.
+
+    Of a run that was stopped, the epochs that are done stand before those that were planned.
+    """
     model = settings.model
     width = "" if model.width == 1 else f" of width {model.width:g}"
     part = "" if settings.train_images is None else f" ({settings.train_images} images)"
-    return f"{model.arch}{width}, {settings.data}{part}, {settings.epochs} epochs"
+    stopped = progress is not None and not progress["finished"]
+    done = f"{progress['epochs_done']:g} of " if stopped and progress is not None else ""
+    return f"{model.arch}{width}, {settings.data}{part}, {done}{settings.epochs} epochs"
 
 
 def parse_lams(text: str) -> tuple[float, ...]:

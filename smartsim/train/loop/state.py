@@ -156,6 +156,11 @@ def _padding(settings: TrainSettings) -> int:
     return 0 if settings.augment == "none" else settings.padding
 
 
+def count_steps(settings: TrainSettings, dataset: Dataset) -> int:
+    """Steps of a whole run."""
+    return settings.epochs * (_used_images(settings, dataset) // settings.batch_size)
+
+
 def _used_images(settings: TrainSettings, dataset: Dataset) -> int:
     most = len(dataset.train_images) - settings.validation_images
     return most if settings.train_images is None else min(most, settings.train_images)
@@ -258,7 +263,11 @@ def load_trained_model(folder: Path, which: str = "best") -> tuple[ConditionalMo
     if path is None:
         raise ConfigurationError(f"checkpoint is {which!r}; possible: best, last")
     if not path.exists():
-        raise ConfigurationError(f"{folder} has no checkpoint {path.name} yet")
+        last = which == "best" and run_folder.last.exists()
+        raise ConfigurationError(
+            f"{folder} has no checkpoint {path.name} yet"
+            + ("; its newest one is --checkpoint last" if last else "")
+        )
     model = build_from_settings(settings.model)
     _load_weights(model, load_checkpoint(path), path)
     return model.eval(), settings

@@ -6,8 +6,11 @@ import hashlib
 import io
 import json
 import tarfile
+import threading
 import zipfile
 import zlib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,8 @@ from smartsim.train.data import (
     load_dataset,
 )
 from smartsim.train.data.augment import pad_images, pick_batch
+from smartsim.train.data.sources import bring_files
+from smartsim.train.data.store import data_folder
 
 Bytes = NDArray[np.uint8]
 
@@ -447,3 +452,72 @@ def test_a_batch_is_windows_of_the_padded_images_half_of_them_mirrored() -> None
         assert matches
         mirrored += matches[0][0]
     assert 10 < mirrored < 40  # Binomial(50, 1/2) has a standard deviation of 3.5
+
+
+class _Server(BaseHTTPRequestHandler):
+    """Serves a body whose announced length may be wrong."""
+
+    body, announced = b"", 0
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(self.announced))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def server() -> Iterator[type[_Server]]:
+    handler = type("Handler", (_Server,), {})
+    made = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    handler.url = f"http://127.0.0.1:{made.server_port}/cifar.tar.gz"  # type: ignore[attr-defined]
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield handler
+    made.shutdown()
+    made.server_close()
+
+
+def test_a_download_is_brought_with_its_progress_and_a_short_one_is_refused(
+    tmp_path: Path, server: Any
+) -> None:
+    spec = _spec("cifar10")
+    _write_cifar10_binary(tmp_path / "files", _draw(spec))
+    archive = tmp_path / "cifar.tar.gz"
+    with tarfile.open(archive, "w:gz") as stream:
+        for path in sorted((tmp_path / "files").iterdir()):
+            stream.add(path, path.name)
+    server.body = archive.read_bytes()
+    server.announced = len(server.body)
+    seen: list[tuple[int, int]] = []
+    (tmp_path / "scratch").mkdir()
+    files = bring_files(
+        spec, server.url, tmp_path / "scratch", lambda done, total: seen.append((done, total))
+    )
+    assert files.origin == server.url
+    assert max(done for done, _ in seen) == len(server.body) == seen[-1][1]
+    server.announced += 10
+    with pytest.raises(ConfigurationError, match="could not be brought"):
+        bring_files(spec, server.url, tmp_path / "scratch")
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x.tar.gz", "http://["])
+def test_other_addresses_than_http_are_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="could not be brought") as caught:
+        bring_files(_spec("cifar10"), url, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_data_lie_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SMARTSIM_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert data_folder() == tmp_path / "cache" / "smartsim" / "data"
+    (tmp_path / ".cache" / "smartsim" / "data").mkdir(parents=True)
+    assert data_folder() == tmp_path / ".cache" / "smartsim" / "data"
+    (tmp_path / "cache" / "smartsim" / "data").mkdir(parents=True)
+    assert data_folder() == tmp_path / "cache" / "smartsim" / "data"
+    monkeypatch.setenv("SMARTSIM_DATA", str(tmp_path / "named"))
+    assert data_folder() == tmp_path / "named"

@@ -23,9 +23,10 @@ from smartsim.train.evaluate.plans import ATTACKS, EvaluationSettings
 from smartsim.train.evaluate.results import evaluate_run, name_model, parse_epsilon, parse_lams
 from smartsim.train.evaluate.score import Score, evaluate_lam
 from smartsim.train.loop.folder import RunFolder, load_checkpoint, save_checkpoint
+from smartsim.train.loop.loop import train
 from smartsim.train.loop.state import load_trained_model
 from smartsim.train.settings import make_settings
-from tests.unit.train.helpers import tiny_data, tiny_run, tiny_settings
+from tests.unit.train.helpers import stop_after, tiny_data, tiny_run, tiny_settings
 
 
 @pytest.fixture(scope="module")
@@ -527,3 +528,43 @@ def test_a_model_is_the_one_its_settings_build() -> None:
     settings = tiny_settings("oat")
     model = build_from_settings(settings.model)
     assert model.settings == settings.model
+
+
+def test_a_result_of_a_stopped_run_says_how_far_it_had_come(tmp_path: Path) -> None:
+    settings = tiny_settings("pgdat", epochs=4, validation_images=24, validate_every=9)
+    folder = tmp_path / "run"
+    train(settings, tiny_data(), folder, stop=stop_after(5))  # 6 of 4 x 4 steps
+    with pytest.raises(ConfigurationError, match="newest one is --checkpoint last"):
+        evaluate_run_module.evaluate_run(folder, EvaluationSettings(images=8), dataset=tiny_data())
+    path = evaluate_run_module.evaluate_run(
+        folder,
+        EvaluationSettings(images=8, attacks=("clean",)),
+        which="last",
+        dataset=tiny_data(),
+    )
+    data = json.loads(path.read_text())
+    assert data["progress"] == {
+        "steps_done": 6,
+        "steps_planned": 16,
+        "epochs_done": 1.5,
+        "epochs_planned": 4,
+        "finished": False,
+    }
+    assert data["setting"].endswith("1.5 of 4 epochs")
+    train(settings, tiny_data(), folder, resume=True)
+    with pytest.raises(FileFormatError, match="was made with another progress"):
+        evaluate_run_module.evaluate_run(
+            folder,
+            EvaluationSettings(images=8, attacks=("clean",)),
+            which="last",
+            dataset=tiny_data(),
+        )
+    whole = evaluate_run_module.evaluate_run(
+        folder,
+        EvaluationSettings(images=8, attacks=("clean",)),
+        dataset=tiny_data(),
+        output=tmp_path / "whole.json",
+    )
+    data = json.loads(whole.read_text())
+    assert data["progress"]["finished"] is True
+    assert data["setting"].endswith(", 4 epochs")
