@@ -69,7 +69,9 @@ def draw_roofline(runs: Sequence[tuple[str, Run]]) -> Figure:
         panels[0, 0].set_ylim(low_end / 2.5, 2.4 * _peak(runs[0][1]))
         for ax, texts in labels:
             if ax.patches:
-                ax.text(edge, low_end / 2.2, "no DRAM", ha="center", fontsize=6.5, color="0.3")
+                ax.text(
+                    edge * 1.55, low_end / 2.2, "no DRAM", ha="right", fontsize=6.5, color="0.3"
+                )
             place_labels(ax, texts)
     return figure
 

@@ -114,7 +114,7 @@ def _draw_energy(ax: Axes, costs: Sequence[SwitchCost], unit: str) -> None:
     for place, cost in enumerate(costs):
         end = cost.energy_pj / scale
         beside = cost.inference_pj / scale
-        if 0 <= beside - end < 0.22 * most / scale:  # the text would lie on the diamond
+        if 0 <= beside - end < 0.27 * most / scale:  # the text would lie on the diamond
             end = beside + 0.02 * most / scale
         _write_total(ax, end, place, format_energy(cost.energy_pj, unit))
     ax.set_xlim(0, 1.3 * most / scale if most else 1)

@@ -76,15 +76,15 @@ def looks_of(labels: Iterable[str]) -> dict[str, Look]:
     """The look of each label: of the method of that name, or of one that the figures know not.
 
     A variant, whose label goes on where its method's ends, has its method's colour and a marker
-    of its own.
+    of its own. The methods come in their order, what is unknown behind them.
 
     >>> looks_of(["SMART", "SMART overlap 0", "mine"])["SMART overlap 0"].color
     '#D55E00'
     """
     found: dict[str, Look] = {}
     others, variants = 0, 0
-    for label in dict.fromkeys(labels):
-        base = next((name for name in _METHODS if label.startswith((f"{name} ", f"{name},"))), "")
+    for label in sorted(dict.fromkeys(labels), key=_place):
+        base = _base(label)
         if label in _METHODS:
             found[label] = _METHODS[label]
         elif base:
@@ -95,6 +95,17 @@ def looks_of(labels: Iterable[str]) -> dict[str, Look]:
             found[label] = _OTHERS[others % len(_OTHERS)]
             others += 1
     return found
+
+
+def _base(label: str) -> str:
+    """The method that a label is a variant of; "" if it is of none."""
+    return next((name for name in _METHODS if label.startswith((f"{name} ", f"{name},"))), "")
+
+
+def _place(label: str) -> int:
+    names = list(_METHODS)
+    known = label if label in _METHODS else _base(label)
+    return names.index(known) if known else len(names)
 
 
 @contextmanager

@@ -36,11 +36,11 @@ def wrap_title(text: str, width: float) -> str:
     """A title in as many lines as fit above something that is `width` inches wide."""
     letters = max(12, int(width * _LETTERS_AN_INCH))
     lines = [""]
-    for word in text.split():
+    for word in text.replace(" %", "\u00a0%").split(" "):
         if lines[-1] and len(lines[-1]) + 1 + len(word) > letters:
             lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(lines)
+        lines[-1] = f"{lines[-1]} {word}".strip(" ")
+    return "\n".join(lines).replace("\u00a0", " ")
 
 
 def place_labels(ax: Axes, labels: Sequence[Label], *, size: float = 6.5) -> list[str]:
@@ -85,14 +85,18 @@ def place_labels(ax: Axes, labels: Sequence[Label], *, size: float = 6.5) -> lis
             color=label.color,
             ha="left",
             va="bottom",
-            arrowprops=_leader(math.hypot(*(box.get_points().mean(axis=0) - at)) / scale, extent),
+            arrowprops=_leader(at, box, scale),
             annotation_clip=False,
         ).set_in_layout(False)
     return left_out
 
 
-def _leader(distance: float, extent: Bbox) -> dict[str, Any] | None:
-    if distance < _LEADER_FROM + extent.width / 2:
+def _leader(at: Any, box: Bbox, scale: float) -> dict[str, Any] | None:
+    """A thin line to a text that stands away from its point."""
+    away = math.hypot(
+        max(box.x0 - at[0], 0, at[0] - box.x1), max(box.y0 - at[1], 0, at[1] - box.y1)
+    )
+    if away < _LEADER_FROM * scale:
         return None
     return {"arrowstyle": "-", "linewidth": 0.4, "color": "0.5", "shrinkA": 0, "shrinkB": 2}
 
