@@ -113,28 +113,41 @@ def run_chunk(
             return found
     start = number * sweep.chunk_points
     stop = min(start + sweep.chunk_points, len(sweep.grid))
-    summary = Summary.empty(sweep, stop - start)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(sweep.columns)
-    for designs in sweep.grid.designs(start, stop):
-        within = designs.take(sweep.limits.admit(designs, sweep.areas))
-        if not len(within):
-            continue
-        results = evaluate_designs(sweep.network, within, sweep.base, sweep.prices)
-        columns = _columns(sweep, within, results)
-        summary = merge_summaries(summary, _sum_up(sweep, len(within), columns))
-        if points and folder is not None:
-            writer.writerows(zip(*(c.tolist() for c in columns.values()), strict=True))
+    within, columns = _evaluate(sweep, start, stop)
+    summary = _sum_up(sweep, stop - start, within, columns)
     data = {"fingerprint": sweep.fingerprint, "chunk": number, **summary.to_dict()}
     if folder is not None and summary_path is not None:
         if points:
-            write_text_atomically(points_file(folder, number), text.getvalue())
+            write_text_atomically(points_file(folder, number), _to_csv(columns))
         write_json_atomically(summary_path, data)
     return data
 
 
-def _sum_up(sweep: Sweep, within: int, columns: Mapping[str, NDArray[Any]]) -> Summary:
+def _evaluate(sweep: Sweep, start: int, stop: int) -> tuple[int, dict[str, NDArray[Any]]]:
+    """How many designs are within the limits, and the columns of those that are feasible."""
+    parts, within = [], 0
+    for designs in sweep.grid.designs(start, stop):
+        admitted = designs.take(sweep.limits.admit(designs, sweep.areas))
+        within += len(admitted)
+        if len(admitted):
+            results = evaluate_designs(sweep.network, admitted, sweep.base, sweep.prices)
+            parts.append(_columns(sweep, admitted, results))
+    empty = np.zeros(0, dtype=np.int64)
+    return within, {
+        name: np.concatenate([part[name] for part in parts]) if parts else empty
+        for name in sweep.columns
+    }
+
+
+def _to_csv(columns: Mapping[str, NDArray[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+    return text.getvalue()
+
+
+def _sum_up(sweep: Sweep, points: int, within: int, columns: Mapping[str, NDArray[Any]]) -> Summary:
     front = front_of(columns, sweep.axes)
     used = columns["utilization"] >= sweep.least_utilization
     if used.all():
@@ -142,6 +155,7 @@ def _sum_up(sweep: Sweep, within: int, columns: Mapping[str, NDArray[Any]]) -> S
     else:
         used_front = front_of({name: c[used] for name, c in columns.items()}, sweep.axes)
     return Summary(
+        points=points,
         within=within,
         feasible=len(used),
         used=int(used.sum()),
