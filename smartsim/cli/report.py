@@ -316,8 +316,9 @@ class FiguresOptions:
 @reads(FiguresOptions)
 def figures(options: FiguresOptions) -> None:
     """Draw the paper's Figures 2, 4 and 5 and Table 1 from RESULTS of `smartsim evaluate`."""
-    from smartsim.report.accuracy.figures import load_utilities, write_figures
+    from smartsim.report.accuracy.figures import write_figures
     from smartsim.report.accuracy.results import load_measured
+    from smartsim.report.accuracy.utility import load_utilities
 
     measured = load_measured(options.results)
     say_written(

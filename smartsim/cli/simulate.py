@@ -161,7 +161,7 @@ def _list_steps(runs: "list[Run]") -> Sheet:
 
 def _draw_roofline(runs: "dict[str, list[Run]]", path: Path) -> None:
     """The last run of each model."""
-    from smartsim.report.simulate.figures import draw_roofline
+    from smartsim.report.simulate.roofline import draw_roofline
     from smartsim.report.style.figures import save_figure
 
     save_figure(draw_roofline([(label, of_model[-1]) for label, of_model in runs.items()]), path)

@@ -40,6 +40,8 @@ def test_every_import_keeps_to_the_rooms() -> None:
         ("graph/records.py", "import smartsim.counts"),
         ("trace/record/tape.py", "import pandas"),
         ("models/masks.py", "import smartsim.trace"),
+        ("report/style/text.py", "import smartsim.report.energy"),
+        ("report/energy/marks.py", "import smartsim.report.table2"),
         ("simulate/machine/area.py", "import smartsim.simulate.explore.grids"),
     ],
 )

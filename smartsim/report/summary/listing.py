@@ -1,25 +1,19 @@
 """Graphs and counts by layer, as a table for a terminal."""
 
-import textwrap
 from collections.abc import Sequence
-
-from tabulate import tabulate
 
 from smartsim.counts import Counts
 from smartsim.graph import STAGES, Graph, Op
+from smartsim.report.style.numbers import format_amount
+from smartsim.report.style.text import grid, wrap_all
 
 __all__ = ["render_counts", "render_graph"]
 
 _COLUMNS = ("mac", "add", "mul", "compare")
 
 
-def _shorten(name: str, width: int) -> str:
-    """The end of a long name, which tells more than its beginning."""
-    return name if len(name) <= width else "..." + name[3 - width :]
-
-
 def render_counts(counts: Counts, *, everything: bool = False) -> str:
-    """Counts by layer and stage, 80 columns wide; every column adds up to the totals below it.
+    """Counts by layer and stage; every column adds up to the totals below it.
 
     Args:
         counts: What to show.
@@ -34,7 +28,7 @@ def render_counts(counts: Counts, *, everything: bool = False) -> str:
     places = {layer: place for place, layer in enumerate(counts.layers)}
     in_order = sorted(cells, key=lambda cell: (places[cell[0]], STAGES.index(cell[1])))
     rows = [
-        [_shorten(layer or "(model)", 22), stage, *map(_print, cells[layer, stage].values())]
+        [layer or "(model)", stage, *map(_print, cells[layer, stage].values())]
         for layer, stage in in_order
     ]
     totals: list[Sequence[str]] = []
@@ -44,40 +38,18 @@ def render_counts(counts: Counts, *, everything: bool = False) -> str:
             whole = [sum(row[column] for row in sums) for column in (*_COLUMNS, "other")]
             totals.append(["total", stage, *(_print(number) for number in whole)])
     head = ["layer", "stage", "MACs", "ADDs", "muls", "compares", "other"]
-    body = tabulate(
-        [*rows, *([] if not rows else [[""] * 7]), *totals],
-        headers=head,
-        colalign=("left", "left", *("right",) * 5),
-        disable_numparse=True,
-        tablefmt="simple",
-    )
+    body = grid([*rows, *([] if not rows else [[""] * 7]), *totals], head, "llrrrrr")
     lines = [_title(counts.model, counts.condition), f"convention {counts.convention.name}", body]
     if counts.parameters is not None:
         active, total = counts.parameters.active, counts.parameters.total
         lines.append(f"parameters: {active:,} active of {total:,}")
     lines += [f"left out: {', '.join(counts.ignored)}"] if counts.ignored else []
-    lines += _wrap_notes(counts.notes)
+    lines += [wrap_all((f"note: {note}" for note in counts.notes), "  ")] if counts.notes else []
     return "\n".join(lines) + "\n"
 
 
 def _print(number: int | float) -> str:
-    """At most eight characters, up to some 10^14."""
-    if number == 0:
-        return "-"
-    size = abs(number)
-    if size >= 1e9:
-        return f"{number / 1e9:,.2f}G" if size < 1e12 else f"{number / 1e12:,.2f}T"
-    if size >= 1e6:
-        return f"{number / 1e6:,.2f}M"
-    return f"{number:,.1f}" if isinstance(number, float) else f"{number:,}"
-
-
-def _wrap_notes(notes: Sequence[str]) -> list[str]:
-    return [
-        line
-        for note in notes
-        for line in textwrap.wrap(f"note: {note}", 80, subsequent_indent="  ")
-    ]
+    return format_amount(number) if number else "-"
 
 
 def _title(model: str, condition: object) -> str:
@@ -89,23 +61,18 @@ def render_graph(graph: Graph) -> str:
     """The ops of a graph with their stages, shapes and what is left of them."""
     rows = [
         [
-            _shorten(op.module or "(model)", 26),
-            _shorten(op.name.removeprefix("aten."), 20),
+            op.module or "(model)",
+            op.name.removeprefix("aten."),
             op.stage,
             "x".join(str(n) for n in graph.tensors[op.outputs[0]].shape) or "scalar",
             _print_live(graph, op),
         ]
         for op in graph.ops
     ]
-    body = tabulate(
-        rows,
-        headers=["layer", "op", "stage", "output", "left"],
-        colalign=("left", "left", "left", "right", "right"),
-        disable_numparse=True,
-        tablefmt="simple",
-    )
+    head = ["layer", "op", "stage", "output", "left"]
+    body = grid(rows, head, "lllrr", shortened=(0, 1))
     lines = [_title(graph.model, graph.condition), body, f"{len(graph.ops)} ops"]
-    lines += _wrap_notes(graph.notes)
+    lines += [wrap_all((f"note: {note}" for note in graph.notes), "  ")] if graph.notes else []
     return "\n".join(lines) + "\n"
 
 

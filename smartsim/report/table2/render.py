@@ -114,9 +114,11 @@ class _Layout:
 def _lay_out(table: Table2, width: int) -> _Layout:
     """As wide as names ask for, or where that is wider than the terminal as narrow as can be."""
     wide = max(9, *(len(method) + 1 for method in table.methods))
-    layout = _Layout(label=29, kind=9, mark=3, cells=dict.fromkeys(table.methods, wide))
-    if 29 + 9 + 3 + wide * len(table.methods) <= width:
-        return layout
+    even = dict.fromkeys(table.methods, wide)
+    uneven = {method: max(9, len(method) + 1) for method in table.methods}
+    for sizes in (even, uneven):
+        if 29 + 9 + 3 + sum(sizes.values()) <= width:
+            return _Layout(label=29, kind=9, mark=3, cells=sizes)
     cells = [_cells(table, row) for row in table.rows]
     body = [1 + max((len(row[p]) for row in cells), default=0) for p in range(len(table.methods))]
     return _Layout(

@@ -15,14 +15,15 @@ from matplotlib.text import Text
 
 from smartsim.cost import load_table
 from smartsim.counts import count_actions
-from smartsim.report.accuracy.figures import draw_trade_off, draw_utilities, load_utilities
 from smartsim.report.accuracy.results import collect_points, load_measured
+from smartsim.report.accuracy.trade_off import draw_trade_off
+from smartsim.report.accuracy.utility import draw_utilities, load_utilities
 from smartsim.report.energy.data import build_energy_vs_bits
 from smartsim.report.energy.figure import draw_energy_vs_bits
 from smartsim.report.energy.report import DEFAULT_TABLES
 from smartsim.report.published import load_published
 from smartsim.report.simulate.costs import SwitchReport
-from smartsim.report.simulate.figures import draw_roofline
+from smartsim.report.simulate.roofline import draw_roofline
 from smartsim.report.simulate.switch import build_switch_report
 from smartsim.report.simulate.switch_figure import draw_switch
 from smartsim.report.style.figures import looks_of

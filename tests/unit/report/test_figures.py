@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from smartsim.cli import cli
-from smartsim.report.accuracy.figures import load_utilities
 from smartsim.report.accuracy.results import collect_points, load_measured
 from smartsim.report.accuracy.tables import render_attacks, render_table1
+from smartsim.report.accuracy.utility import load_utilities
 
 
 def _results(path: Path, method: str, rows: list[tuple[float, str, float]], **more: Any) -> Path:

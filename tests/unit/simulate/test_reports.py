@@ -15,7 +15,7 @@ from smartsim.errors import ConfigurationError
 from smartsim.graph import save_graph
 from smartsim.models import build_named_model
 from smartsim.report.methods import MethodTraces
-from smartsim.report.simulate.figures import draw_roofline
+from smartsim.report.simulate.roofline import draw_roofline
 from smartsim.report.simulate.switch import build_switch_report
 from smartsim.report.simulate.switch_figure import draw_switch
 from smartsim.report.simulate.switch_view import render_switch, write_switch
