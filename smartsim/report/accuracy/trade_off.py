@@ -46,10 +46,7 @@ def draw_trade_off(
                 elinewidth=0.8,
                 label=method,
             )
-            labels += [
-                Label(text=f"{point.lam:g}", x=point.robust, y=point.clean, color=look.color)
-                for point in own
-            ]
+            labels += _name_lams(own, look.color)
         labels += [] if paper is None else _draw_paper(ax, paper, {p.method for p in points})
         ax.set_xlabel(f"robust accuracy (%) under {_NAMES.get(attack, attack)}")
         ax.set_ylabel("clean accuracy (%)")
@@ -60,6 +57,14 @@ def draw_trade_off(
         figure.legend(handles=handles, loc="outside right center", title="λ at each point")
         place_labels(ax, labels)
     return figure
+
+
+def _name_lams(points: Sequence[Point], color: str) -> list[Label]:
+    """What to write beside the points of a method: one text where several lam coincide."""
+    groups: dict[tuple[float, float], list[str]] = {}
+    for point in points:
+        groups.setdefault((point.robust, point.clean), []).append(f"{point.lam:g}")
+    return [Label(text=", ".join(lams), x=x, y=y, color=color) for (x, y), lams in groups.items()]
 
 
 def _draw_paper(ax: Axes, paper: PublishedTable, methods: set[str]) -> list[Label]:

@@ -22,7 +22,7 @@ _WAITS: dict[Bound, str] = {
     "on-chip": "a buffer's port",
     "DRAM": "DRAM",
 }
-_CLOSE = 0.3
+_CLOSE = 0.45
 """Of logarithms: points that are no further apart share a name."""
 
 

@@ -1,7 +1,7 @@
 """Labels beside points of a figure, placed so that none lies on another, a marker or a line."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, cast
@@ -15,10 +15,11 @@ from matplotlib.transforms import Bbox
 
 __all__ = ["Label", "place_labels", "wrap_title"]
 
-_ANGLES = (30, 150, -30, -150, 60, 120, -60, -120, 0, 180, 90, -90)
-_DISTANCES = (5.0, 8.0, 12.0, 18.0, 26.0, 36.0, 48.0, 62.0)
+_ANGLES = (30, 150, -30, -150, 60, 120, -60, -120, 0, 180, 90, -90, *range(15, 360, 30))
+_DISTANCES = (5, 8, 11, 14, 18, 22, 26, 31, 36, 42, 48, 55, 62, 72, 84, 98, 115)
 _LEADER_FROM = 12.0
 _MARGIN = 1.0
+_LEADER = {"arrowstyle": "-", "linewidth": 0.4, "color": "0.5", "shrinkA": 0, "shrinkB": 2}
 _LETTERS_AN_INCH = 12.0
 
 
@@ -62,7 +63,7 @@ def place_labels(ax: Axes, labels: Sequence[Label], *, size: float = 6.5) -> lis
     figure.draw_without_rendering()
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     scale = figure.dpi / 72
-    taken = [*_marks(ax, scale), *_texts(ax, renderer)]
+    marks, texts = list(_marks(ax, scale)), list(_texts(ax, renderer))
     limits = ax.get_window_extent(renderer)
     left_out = []
     for label in labels:
@@ -70,12 +71,15 @@ def place_labels(ax: Axes, labels: Sequence[Label], *, size: float = 6.5) -> lis
         probe = ax.text(0, 0, label.text, fontsize=size)
         extent = probe.get_window_extent(renderer)
         probe.remove()
-        found = _find_place(at, extent.width, extent.height, scale, limits, taken)
+        size_px = (extent.width, extent.height)
+        found = _find_place(at, size_px, scale, limits, marks, texts)
         if found is None:
             left_out.append(label.text)
             continue
         offset, box = found
-        taken.append(box)
+        texts.append(box)
+        leader = _leader(at, box, scale)
+        marks += _along(leader) if leader is not None else ()
         ax.annotate(
             label.text,
             (label.x, label.y),
@@ -85,27 +89,30 @@ def place_labels(ax: Axes, labels: Sequence[Label], *, size: float = 6.5) -> lis
             color=label.color,
             ha="left",
             va="bottom",
-            arrowprops=_leader(at, box, scale),
+            arrowprops=None if leader is None else dict(_LEADER),
             annotation_clip=False,
         ).set_in_layout(False)
     return left_out
 
 
-def _leader(at: Any, box: Bbox, scale: float) -> dict[str, Any] | None:
-    """A thin line to a text that stands away from its point."""
-    away = math.hypot(
-        max(box.x0 - at[0], 0, at[0] - box.x1), max(box.y0 - at[1], 0, at[1] - box.y1)
-    )
-    if away < _LEADER_FROM * scale:
+def _leader(at: Any, box: Bbox, scale: float) -> Any:
+    """The two ends of a line to a text that stands away from its point, or None."""
+    end = (min(max(at[0], box.x0), box.x1), min(max(at[1], box.y0), box.y1))
+    if math.hypot(end[0] - at[0], end[1] - at[1]) < _LEADER_FROM * scale:
         return None
-    return {"arrowstyle": "-", "linewidth": 0.4, "color": "0.5", "shrinkA": 0, "shrinkB": 2}
+    return np.array([at, end])
 
 
 def _find_place(
-    at: Any, width: float, height: float, scale: float, limits: Bbox, taken: Iterable[Bbox]
+    at: Any,
+    size: tuple[float, float],
+    scale: float,
+    limits: Bbox,
+    marks: Sequence[Bbox],
+    texts: Sequence[Bbox],
 ) -> tuple[tuple[float, float], Bbox] | None:
     """Where the text's lower left corner goes, in points from the data point, and its box."""
-    boxes = np.array([box.extents for box in taken]).reshape(-1, 4)
+    width, height = size
     for distance in _DISTANCES:
         for angle in _ANGLES:
             dx = math.cos(math.radians(angle)) * distance * scale
@@ -113,22 +120,29 @@ def _find_place(
             x = dx if dx > 1 else dx - width if dx < -1 else -width / 2
             y = dy if dy > 1 else dy - height if dy < -1 else -height / 2
             box = Bbox.from_bounds(at[0] + x, at[1] + y, width, height)
-            if not (
-                limits.x0 <= box.x0
-                and box.x1 <= limits.x1
-                and limits.y0 <= box.y0
-                and box.y1 <= limits.y1
-            ):
+            if not _holds(limits, box) or not _is_apart(box, [*marks, *texts]):
                 continue
-            apart = (
-                (boxes[:, 0] >= box.x1 + _MARGIN)
-                | (boxes[:, 2] <= box.x0 - _MARGIN)
-                | (boxes[:, 1] >= box.y1 + _MARGIN)
-                | (boxes[:, 3] <= box.y0 - _MARGIN)
-            )
-            if apart.all():
+            leader = _leader(at, box, scale)
+            if leader is None or all(_is_apart(step, texts) for step in _along(leader)):
                 return (x / scale, y / scale), box
     return None
+
+
+def _holds(limits: Bbox, box: Bbox) -> bool:
+    return bool(
+        limits.x0 <= box.x0 and box.x1 <= limits.x1 and limits.y0 <= box.y0 and box.y1 <= limits.y1
+    )
+
+
+def _is_apart(box: Bbox, others: Sequence[Bbox]) -> bool:
+    boxes = np.array([other.extents for other in others]).reshape(-1, 4)
+    apart = (
+        (boxes[:, 0] >= box.x1 + _MARGIN)
+        | (boxes[:, 2] <= box.x0 - _MARGIN)
+        | (boxes[:, 1] >= box.y1 + _MARGIN)
+        | (boxes[:, 3] <= box.y0 - _MARGIN)
+    )
+    return bool(apart.all())
 
 
 def _marks(ax: Axes, scale: float) -> Iterator[Bbox]:
