@@ -1,7 +1,7 @@
 """Tracing the four methods and the user's own models, as reports need them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -12,6 +12,7 @@ from smartsim.cli.options import PAPER_INPUT, stack
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
     from smartsim.graph import Graph
@@ -101,49 +102,59 @@ def collect_method_weights(
 
 def trace_methods(choice: MethodChoice) -> "list[MethodTraces]":
     """The four methods, then the user's own models, each at every lam."""
-    from smartsim.models import METHODS
+    from smartsim.models import METHODS, ConditionalModel, StandIns
     from smartsim.report.methods import MethodTraces
+    from smartsim.trace import load_model
 
     specs = {name: choice.name_model(name) for name in METHODS}
     total = len(choice.lam) * (len(specs) + len(choice.add)) + 2
-    traces = []
+    traces, stand_ins = [], StandIns()
     with _progress(total, "tracing") as bar:
         for method, spec in specs.items():
-            paths = _trace_paths(spec, choice, choice.lam, bar)
+            model = load_model(spec, stand_ins=stand_ins)
+            paths = _trace_paths(model, spec, choice, choice.lam, bar)
             frozen = None
-            if METHODS[method].noisy and 1.0 in choice.lam:
-                frozen = _trace_paths(f"{spec},noise=frozen", choice, (1.0,), bar)[1.0]
+            if isinstance(model, ConditionalModel) and METHODS[method].noisy and 1.0 in choice.lam:
+                variant = f"{spec},noise=frozen"
+                still = stand_ins.freeze_noise(model)
+                frozen = _trace_paths(still, variant, choice, (1.0,), bar)[1.0]
             label = _LABELS.get(method, method)
             traces.append(MethodTraces(label=label, paths=paths, frozen=frozen))
         for name in choice.add:
             label = name.rpartition(":")[2]
             if label in [trace.label for trace in traces]:
                 label = name
-            paths = _trace_paths(name, choice, choice.lam, bar)
+            paths = _trace_paths(load_model(name), name, choice, choice.lam, bar)
             traces.append(MethodTraces(label=label, paths=paths))
     return traces
 
 
 def _trace_paths(
-    name: str, choice: MethodChoice, lams: tuple[float, ...], bar: Any
+    model: "torch.nn.Module", name: str, choice: MethodChoice, lams: tuple[float, ...], bar: Any
 ) -> "dict[float, Graph]":
     """One model's traces at each lam; a model that takes no lam is the same at each."""
-    from smartsim.trace import load_model, parse_shape, takes_argument, trace_model
+    from smartsim.trace import parse_shape, takes_argument, trace_model
 
-    model = load_model(name)
     is_conditional = takes_argument(model, "lam")
     paths: dict[float, Graph] = {}
     for lam in lams:
         bar.set_postfix_str(f"{name} at lam = {lam:g}")
-        if is_conditional or not paths:
-            condition = {"lam": lam} if is_conditional else {}
+        condition = {"lam": lam} if is_conditional else {}
+        if not paths or (is_conditional and not _ignores_lam(model)):
             graph = trace_model(model, parse_shape(choice.input), condition=condition, name=name)
             tell(f"traced {name} at lam = {lam:g}: {len(graph.ops)} ops")
             paths[lam] = graph
         else:
-            paths[lam] = next(iter(paths.values()))
+            paths[lam] = replace(next(iter(paths.values())), condition=condition)
         bar.update()
     return paths
+
+
+def _ignores_lam(model: "torch.nn.Module") -> bool:
+    """Whether it is a built-in that takes lam, and computes the same for each."""
+    from smartsim.models import ConditionalModel
+
+    return isinstance(model, ConditionalModel) and not model.settings.features.conditional
 
 
 def _progress(total: int, what: str) -> Any:

@@ -5,10 +5,12 @@ know: it takes them from a `LayerKit` and hands every one of them the condition.
 same name under every method, such as "layer3.0.conv1".
 """
 
+import torch
 from torch import Tensor, nn
 
 from smartsim.models.condition import Condition
-from smartsim.models.kit import LayerKit
+from smartsim.models.export import export_path
+from smartsim.models.kit import LayerKit, make_kit
 from smartsim.models.model import ConditionalModel
 from smartsim.models.settings import ModelSettings
 
@@ -134,6 +136,17 @@ class Backbone(ConditionalModel):
 
     def add_last_norm(self, kit: LayerKit, channels: int) -> None:
         """Register what follows the last stage."""
+
+    def make_empty(self, settings: ModelSettings) -> ConditionalModel:
+        """A network of the same family on the meta device, with shapes and no values."""
+        with torch.device("meta"):
+            return type(self)(settings, make_kit(settings))
+
+    def export_path(
+        self, lam: float, *, generator: torch.Generator | None = None
+    ) -> ConditionalModel:
+        """The plain network that this model is at one lam, for deployment; see `export_path`."""
+        return export_path(self, lam, generator=generator)
 
     def run_stages(self, x: Tensor, condition: Condition) -> Tensor:
         """All residual blocks, in order."""

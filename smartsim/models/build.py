@@ -1,6 +1,5 @@
-"""Models from settings and a seed, or from a name such as "smart:resnet34:overlap=0"."""
+"""Models from settings and a seed, or from a name."""
 
-import dataclasses
 from typing import Any
 
 import torch
@@ -11,10 +10,12 @@ from smartsim.models.backbones import ResNet, WideResNet
 from smartsim.models.kit import make_kit
 from smartsim.models.layers import INITIAL_ALPHA, Conv2d, Linear, NoisyWeight
 from smartsim.models.model import ConditionalModel
+from smartsim.models.names import split_name
 from smartsim.models.norms import BatchNorm2d, Film, LamEncoding
 from smartsim.models.settings import ModelSettings
+from smartsim.models.standins import StandIns
 
-__all__ = ["build_from_settings", "build_model", "build_named_model", "parse_model"]
+__all__ = ["build_from_settings", "build_model", "build_named_model"]
 
 
 def build_model(
@@ -54,11 +55,19 @@ def build_from_settings(
     *,
     generator: torch.Generator | None = None,
     device: str | torch.device = "cpu",
+    stand_ins: StandIns | None = None,
 ) -> ConditionalModel:
     """Build the model that `settings` describe; see `build_model`.
 
     Everything is drawn on the CPU, so a seed gives the same model on every device. The weights of
     the backbone are drawn first: with one seed, all methods start from the same ones.
+
+    Args:
+        settings: What to build.
+        generator: As in `build_model`.
+        device: As in `build_model`.
+        stand_ins: What to take in place of drawn weights and noise, for a model that is only
+            traced. Masks are those of the seed in any case.
     """
     family = ResNet if settings.architecture.family == "resnet" else WideResNet
     with torch.device("meta"):
@@ -71,8 +80,18 @@ def build_from_settings(
         raise ConfigurationError(
             f"the generator is on {generator.device}; models are drawn on the CPU, give one there"
         )
-    model.to_empty(device="cpu")
+    if stand_ins is None:
+        _allocate(model)
+        _draw(model, generator)
+    else:
+        stand_ins.fill(model)
+        if settings.features.masked:
+            _skip_weights(model, generator)
+        if model.encoding is not None:
+            model.encoding.draw_rows(generator)
     _initialise(model, generator)
+    if stand_ins is None:
+        model.redraw_noise(generator)
     return model.to(device)
 
 
@@ -81,6 +100,7 @@ def build_named_model(
     *,
     generator: torch.Generator | None = None,
     device: str | torch.device = "cpu",
+    stand_ins: StandIns | None = None,
     **settings: Any,
 ) -> ConditionalModel:
     """Build the model called `name`, such as "smart:resnet34"; see `parse_model`, `build_model`.
@@ -89,83 +109,57 @@ def build_named_model(
         name: A model name; `settings` override what it says.
         generator: As in `build_model`.
         device: As in `build_model`.
+        stand_ins: As in `build_from_settings`.
         **settings: Fields of `ModelSettings`.
     """
-    chosen = ModelSettings.from_dict({**_split_name(name), **settings})
-    return build_from_settings(chosen, generator=generator, device=device)
+    chosen = ModelSettings.from_dict({**split_name(name), **settings})
+    return build_from_settings(chosen, generator=generator, device=device, stand_ins=stand_ins)
 
 
-def parse_model(name: str) -> ModelSettings:
-    """The settings behind a model name, `method[:arch][:key=value,...]`.
+def _allocate(model: ConditionalModel) -> None:
+    """Move a model from the meta device into memory that holds no values yet.
 
-    >>> parse_model("smart:resnet18:stages=SSSS,overlap=0").overlap
-    0.0
-    >>> parse_model("smrt:resnet18")
-    Traceback (most recent call last):
-    ...
-    smartsim.errors.ConfigurationError: unknown method 'smrt'; did you mean 'smart'?
-
-    Raises:
-        ConfigurationError: If a name or a key is unknown, or a value cannot be.
+    `Module.to_empty` would do it through torch's Python reference of `empty_like`, which loads
+    sympy.
     """
-    return ModelSettings.from_dict(_split_name(name))
+    state = model.state_dict()
+    empty = {name: torch.empty(value.shape, dtype=value.dtype) for name, value in state.items()}
+    model.load_state_dict(empty, assign=True)
 
 
-def _split_name(name: str) -> dict[str, Any]:
-    """A model name as plain values for `ModelSettings.from_dict`."""
-    method, *rest = name.split(":")
-    found: dict[str, Any] = {"method": method}
-    if rest and "=" not in rest[0]:
-        found["arch"] = rest.pop(0)
-    if len(rest) > 1:
-        raise ConfigurationError(
-            f"{name!r} is no model name; write method:arch:key=value,key=value, such as "
-            "'smart:resnet34:stages=DDSS,overlap=0'"
-        )
-    for pair in rest[0].split(",") if rest else ():
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise ConfigurationError(
-                f"{pair!r} in model name {name!r} is no setting; write key=value"
-            )
-        if key in found:
-            raise ConfigurationError(f"model name {name!r} says {key} twice")
-        found[key] = _read_value(key, value)
-    return found
-
-
-def _read_value(key: str, text: str) -> Any:
-    """The value of a setting as a name spells it; words and unknown keys stay text."""
-    kinds = {f.name: f.type for f in dataclasses.fields(ModelSettings)}
-    try:
-        match kinds.get(key):
-            case kind if kind in (int, int | None):
-                return int(text)
-            case kind if kind in (float, float | None):
-                return float(text)
-    except ValueError as error:
-        raise ConfigurationError(f"{key} is {text!r}; it must be a number") from error
-    return text
-
-
-def _initialise(model: ConditionalModel, generator: torch.Generator) -> None:
-    """Give every parameter and buffer its first value, drawn in a fixed order."""
-    settings = model.settings
+def _draw(model: ConditionalModel, generator: torch.Generator) -> None:
+    """Draw the weights of the backbone, then those of FiLM and the encoding of lam."""
     modules = list(model.modules())
     for module in modules:
         if isinstance(module, Conv2d | Linear):
             module.draw_weights(generator)
-        if isinstance(module, BatchNorm2d):
-            module.reset_parameters()
-        if isinstance(module, NoisyWeight):
-            nn.init.constant_(module.alpha, INITIAL_ALPHA)
     for module in modules:
         if isinstance(module, Film):
             module.draw_weights(generator)
         if isinstance(module, LamEncoding):
             module.draw_rows(generator)
+
+
+def _skip_weights(model: ConditionalModel, generator: torch.Generator) -> None:
+    """Take out of the generator what the weights would have been, and throw it away."""
+    layers = [module for module in model.modules() if isinstance(module, Conv2d | Linear)]
+    scratch = torch.empty(max(layer.weight.numel() for layer in layers))
+    for layer in layers:
+        layer.draw_into(scratch[: layer.weight.numel()].view(layer.weight.shape), generator)
+
+
+def _initialise(model: ConditionalModel, generator: torch.Generator) -> None:
+    """Give what is not drawn its first value, and draw the masks."""
+    settings = model.settings
+    modules = list(model.modules())
+    for module in modules:
+        if isinstance(module, Linear):
+            nn.init.zeros_(module.bias)
+        if isinstance(module, BatchNorm2d):
+            module.reset_parameters()
+        if isinstance(module, NoisyWeight):
+            nn.init.constant_(module.alpha, INITIAL_ALPHA)
     if settings.density is not None and settings.overlap is not None:
         for module in modules:
             if isinstance(module, NoisyWeight):
                 module.draw_masks(settings.density, settings.overlap, generator)
-    model.redraw_noise(generator)

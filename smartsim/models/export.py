@@ -1,12 +1,9 @@
 """One path of a conditional model as a plain network, and frozen noise for a model with fresh."""
 
-import dataclasses
-
 import torch
 from torch import Tensor
 
 from smartsim.errors import ConfigurationError
-from smartsim.models.build import build_from_settings
 from smartsim.models.condition import make_condition
 from smartsim.models.layers import Conv2d, Linear, NoisyWeight
 from smartsim.models.model import ConditionalModel
@@ -40,7 +37,7 @@ def export_path(
     if condition.value is None:
         raise ConfigurationError("a path is exported for one lam; give a number")
     settings = model.settings
-    plain = build_from_settings(
+    plain = model.make_empty(
         ModelSettings(
             method="pgdat",
             arch=settings.arch,
@@ -49,8 +46,7 @@ def export_path(
             width=settings.width,
             dropout=settings.dropout,
             seed=settings.seed,
-        ),
-        device="meta",
+        )
     )
     state: dict[str, Tensor] = {}
     with torch.no_grad():
@@ -79,8 +75,7 @@ def freeze_noise(model: ConditionalModel, generator: torch.Generator) -> Conditi
     Raises:
         ConfigurationError: If the method has no noise.
     """
-    settings = dataclasses.replace(model.settings, noise="frozen")
-    frozen = build_from_settings(settings, device="meta")
+    frozen = model.make_empty(model.settings.with_frozen_noise())
     state = {key: value.detach().clone() for key, value in model.state_dict().items()}
     for name, layer in model.named_modules():
         if isinstance(layer, NoisyWeight):

@@ -24,9 +24,11 @@ class Conv2d(nn.Conv2d):
 
     def draw_weights(self, generator: torch.Generator) -> None:
         """Start as ResNets do: normal with variance 2 / (k * k * outputs)."""
-        nn.init.kaiming_normal_(
-            self.weight, mode="fan_out", nonlinearity="relu", generator=generator
-        )
+        self.draw_into(self.weight, generator)
+
+    def draw_into(self, weight: Tensor, generator: torch.Generator) -> None:
+        """Draw first weights into a tensor of the weight's shape."""
+        nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu", generator=generator)
 
     def effective_weight(self, condition: Condition) -> Tensor:
         """The weight that the path works with."""
@@ -49,9 +51,13 @@ class Linear(nn.Linear):
 
     def draw_weights(self, generator: torch.Generator) -> None:
         """Start as torch's own linear layers do: uniform within 1 / sqrt(inputs); bias 0."""
-        bound = 1 / math.sqrt(self.in_features)
-        nn.init.uniform_(self.weight, -bound, bound, generator=generator)
+        self.draw_into(self.weight, generator)
         nn.init.zeros_(self.bias)
+
+    def draw_into(self, weight: Tensor, generator: torch.Generator) -> None:
+        """Draw first weights into a tensor of the weight's shape."""
+        bound = 1 / math.sqrt(self.in_features)
+        nn.init.uniform_(weight, -bound, bound, generator=generator)
 
     def effective_weight(self, condition: Condition) -> Tensor:
         """The weight that the path works with."""

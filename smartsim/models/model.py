@@ -89,13 +89,15 @@ class ConditionalModel(nn.Module, ABC):
             if isinstance(layer, NoisyWeight):
                 layer.noise_generator = generator
 
+    @abstractmethod
+    def make_empty(self, settings: ModelSettings) -> "ConditionalModel":
+        """A network of the same family on the meta device, with shapes and no values."""
+
+    @abstractmethod
     def export_path(
         self, lam: float, *, generator: torch.Generator | None = None
     ) -> "ConditionalModel":
         """The plain network that this model is at one lam, for deployment; see `export_path`."""
-        from smartsim.models.export import export_path
-
-        return export_path(self, lam, generator=generator)
 
     def _check_samples(self, lam: Tensor, x: Tensor) -> None:
         if self.settings.features.noisy:

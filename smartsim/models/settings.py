@@ -8,7 +8,7 @@ from typing import Any
 
 from smartsim.errors import ConfigurationError, suggest_name
 from smartsim.models.catalogue import ARCHITECTURES, METHODS, Architecture, Method
-from smartsim.models.masks import check_overlap
+from smartsim.models.overlap import check_overlap
 
 __all__ = ["ModelSettings"]
 
@@ -117,6 +117,14 @@ class ModelSettings:
         """For each stage of the backbone whether its 3x3 convolutions are masked."""
         pattern = self.stages or "D" * len(self.architecture.blocks)
         return tuple(letter == "S" for letter in pattern)
+
+    def with_frozen_noise(self) -> "ModelSettings":
+        """The same model with frozen noise.
+
+        Raises:
+            ConfigurationError: If the method has no noise.
+        """
+        return dataclasses.replace(self, noise="frozen")
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""

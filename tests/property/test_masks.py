@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from smartsim.errors import ConfigurationError
 from smartsim.models import draw_mask_pair
-from smartsim.models.masks import count_ones
+from smartsim.models.overlap import count_ones
 
 shapes = st.lists(st.integers(1, 9), min_size=1, max_size=4).map(tuple)
 densities = st.floats(0, 1, exclude_min=True)

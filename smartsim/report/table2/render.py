@@ -1,4 +1,4 @@
-"""A Table 2 record -> terminal, Markdown, LaTeX, CSV, JSON. The one place that formats numbers."""
+"""A Table 2 record -> terminal, Markdown, LaTeX, CSV, JSON. The terminal needs no pandas."""
 
 import json
 import re
@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from smartsim.counts import Counts
 from smartsim.report.style.files import write_files
 from smartsim.report.style.numbers import format_number, format_short
 from smartsim.report.style.text import fold, markdown_grid, terminal_width, wrap
 from smartsim.report.table2.table import Number, Row, Table2
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "FORMATS",
@@ -32,14 +34,18 @@ _KINDS = {"published": "paper", "derived": "ours", "measured": "measured"}
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def to_frame(counts: Counts) -> pd.DataFrame:
+def to_frame(counts: Counts) -> "pd.DataFrame":
     """Counts as a data frame: layer, op, stage, action, conditional, number."""
+    import pandas as pd
+
     columns = ["layer", "op", "stage", "action", "conditional", "number"]
     return pd.DataFrame(counts.records(), columns=columns)
 
 
-def table2_frame(table: Table2) -> pd.DataFrame:
+def table2_frame(table: Table2) -> "pd.DataFrame":
     """The table in long form, one row a cell, with its kind and its source."""
+    import pandas as pd
+
     records = [
         {
             "network": row.network,
@@ -239,6 +245,8 @@ def render_markdown(table: Table2) -> str:
 
 def render_latex(table: Table2) -> str:
     """The table as a LaTeX tabular with booktabs rules, and one more for each other network."""
+    import pandas as pd
+
     facts = [f"{key}: {value}" for key, value in table.provenance.items()]
     comments = "".join(f"% {' '.join(line.split())}\n" for line in [*facts, *_lettered(table)])
     parts = [comments]
