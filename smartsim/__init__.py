@@ -51,11 +51,15 @@ if TYPE_CHECKING:
     from smartsim.simulate import (
         Accelerator,
         Run,
+        SweepResult,
         list_accelerators,
         load_accelerator,
         load_run,
+        load_sweep,
         save_run,
+        save_sweep,
         simulate_network,
+        sweep_designs,
     )
     from smartsim.trace import collect_weights, load_model, measure_density, trace_model
 
@@ -71,6 +75,7 @@ __all__ = [
     "Run",
     "SmartsimError",
     "Summary",
+    "SweepResult",
     "Table",
     "build_model",
     "build_named_model",
@@ -91,6 +96,7 @@ __all__ = [
     "load_plan",
     "load_run",
     "load_summary",
+    "load_sweep",
     "load_table",
     "measure_density",
     "register_rule",
@@ -99,8 +105,10 @@ __all__ = [
     "save_graph",
     "save_run",
     "save_summary",
+    "save_sweep",
     "simulate_network",
     "summary",
+    "sweep_designs",
     "trace_model",
 ]
 
@@ -149,11 +157,15 @@ _ROOMS = {
     "smartsim.simulate": (
         "Accelerator",
         "Run",
+        "SweepResult",
         "list_accelerators",
         "load_accelerator",
         "load_run",
+        "load_sweep",
         "save_run",
+        "save_sweep",
         "simulate_network",
+        "sweep_designs",
     ),
     "smartsim.trace": (
         "collect_weights",

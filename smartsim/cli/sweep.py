@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from smartsim.cli.door.answer import JsonLayout, is_quiet, print_answer, say_written, tell
-from smartsim.cli.door.kinds import IN_FILE
+from smartsim.cli.door.kinds import FORMATS, IN_FILE
 from smartsim.cli.door.verb import reads, verb
 from smartsim.cli.machine import MachineChoice, hardware_options
 from smartsim.cli.options import PAPER_INPUT, json_option
@@ -38,7 +38,8 @@ class GridChoice:
     cols: str
     dataflow: str
     buffer: str
-    bits: str
+    bits: str | None
+    formats: tuple[str, ...]
     max_pes: int | None
     max_area_mm2: float | None
 
@@ -81,7 +82,7 @@ class _Target(click.Path):
 @verb(
     example=(
         "smartsim sweep graph.json --max-pes 4096 --max-area-mm2 1.5",
-        "smartsim sweep --axes area,cycles --bits 4,8 -o designs.parquet",
+        "smartsim sweep --axes area,cycles --format int4,int8 -o designs.parquet",
     )
 )
 @click.argument("graph", required=False, type=IN_FILE, help="A file that `smartsim trace` wrote.")
@@ -90,7 +91,14 @@ class _Target(click.Path):
 @click.option("--cols", default="8:128:8", metavar="RANGE", help="Such as 16,32 or 8:128.")
 @click.option("--dataflow", default="os,ws,is", metavar="NAMES", help="Any of os, ws, is.")
 @click.option("--buffer", default="32k:2M", metavar="SIZES", help="Bytes a buffer, doubling.")
-@click.option("--bits", default="8", metavar="RANGE", help="Widths of integers: 8, 4,8 or 2:16.")
+@click.option(
+    "--format",
+    "formats",
+    type=FORMATS,
+    default="int8",
+    help="Integer formats, such as int4,int8.",
+)
+@click.option("--bits", metavar="RANGE", help="In place of --format: widths such as 4,8 or 2:16.")
 @click.option(
     "--max-pes", type=click.IntRange(1), metavar="INTEGER", help="Most processing elements."
 )
@@ -179,7 +187,7 @@ def _plan(options: SweepOptions) -> "Sweep":
         rows=parse_values(choice.rows, "--rows"),
         cols=parse_values(choice.cols, "--cols"),
         buffer_bits=parse_sizes(choice.buffer, "--buffer"),
-        bits=parse_values(choice.bits, "--bits"),
+        bits=_read_bits(choice),
     )
     return plan_sweep(
         tabulate_network(_read_graph(options.graph), accelerator),
@@ -192,6 +200,23 @@ def _plan(options: SweepOptions) -> "Sweep":
         axes=None if options.axes is None else parse_axes(options.axes),
         chunk_points=options.chunk,
     )
+
+
+def _read_bits(choice: GridChoice) -> tuple[int, ...]:
+    """The widths: of `--bits` if it is given, else of the formats."""
+    from smartsim.cost import parse_format
+    from smartsim.simulate.explore.grids import parse_values
+
+    if choice.bits is not None:
+        return parse_values(choice.bits, "--bits")
+    formats = [parse_format(name) for name in choice.formats]
+    other = next((each.name for each in formats if each.kind != "int"), None)
+    if other is not None:
+        raise ConfigurationError(
+            f"--format {other}: a sweep's arrays multiply integers; give formats such as int8, "
+            "and simulate single designs in others with `smartsim simulate`"
+        )
+    return tuple(sorted({each.bits for each in formats}))
 
 
 def _run(planned: "Sweep", options: SweepOptions, *, into_folder: bool) -> "SweepResult":

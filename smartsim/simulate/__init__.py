@@ -1,5 +1,7 @@
 """GRAPH x ACCELERATOR -> RUN: cycles, stalls, traffic, utilization and energy on an array."""
 
+from smartsim.simulate.explore.grids import Grid, Limits
+from smartsim.simulate.explore.sweeps import SweepResult, load_sweep, save_sweep, sweep_designs
 from smartsim.simulate.machine.accelerators import (
     Accelerator,
     Buffer,
@@ -19,17 +21,23 @@ __all__ = [
     "Buffer",
     "Citation",
     "ConservationError",
+    "Grid",
+    "Limits",
     "Run",
     "Step",
     "StepRun",
+    "SweepResult",
     "VectorUnit",
     "ZeroPolicy",
     "check_run",
     "list_accelerators",
     "load_accelerator",
     "load_run",
+    "load_sweep",
     "lower_graph",
     "parse_zero_policy",
     "save_run",
+    "save_sweep",
     "simulate_network",
+    "sweep_designs",
 ]

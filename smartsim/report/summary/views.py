@@ -17,7 +17,7 @@ from smartsim.report.summary.compare import Comparison
 from smartsim.report.summary.figure import draw_bars
 from smartsim.report.summary.summary import Summary
 from smartsim.report.summary.text import choose_columns, tree_rows
-from smartsim.simulate import Accelerator, Run
+from smartsim.simulate import Accelerator, Run, SweepResult
 
 __all__ = ["frame_of", "plot_record", "render_html"]
 
@@ -44,6 +44,10 @@ def frame_of(record: Any) -> pd.DataFrame:
             from smartsim.report.simulate.text import run_frame
 
             return run_frame(record)
+        case SweepResult():
+            from smartsim.report.sweep.text import front_frame
+
+            return front_frame(record.front)
         case Summary():
             rows = [_flat(row) for row in record.layers]
         case Comparison():
@@ -100,6 +104,10 @@ def plot_record(record: Any) -> Figure:
                 sums["cycles"][step.layer] += step.cycles
                 sums["energy, pJ"][step.layer] += step.total_energy_pj
             series = {name: list(by_layer.values()) for name, by_layer in sums.items()}
+        case SweepResult():
+            from smartsim.report.sweep.figure import draw_sweep
+
+            return draw_sweep(record)
         case Graph():
             from smartsim.counts import count_actions
 

@@ -24,6 +24,9 @@ __all__ = ["Grid", "Limits", "parse_dataflows", "parse_sizes", "parse_values"]
 class Grid:
     """Every combination of these is a design.
 
+    >>> len(Grid()), Grid().bits
+    (5376, (8,))
+
     Attributes:
         dataflows: Which operand stays in the elements.
         rows: Rows of processing elements.
@@ -32,11 +35,11 @@ class Grid:
         bits: Widths of weights and activations.
     """
 
-    dataflows: tuple[Dataflow, ...]
-    rows: tuple[int, ...]
-    cols: tuple[int, ...]
-    buffer_bits: tuple[int, ...]
-    bits: tuple[int, ...]
+    dataflows: tuple[Dataflow, ...] = DATAFLOWS
+    rows: tuple[int, ...] = tuple(range(8, 129, 8))
+    cols: tuple[int, ...] = tuple(range(8, 129, 8))
+    buffer_bits: tuple[int, ...] = tuple(2**n * 8192 for n in range(5, 12))  # 32 KiB to 2 MiB
+    bits: tuple[int, ...] = (8,)
 
     def __post_init__(self) -> None:
         for name, least, most in (

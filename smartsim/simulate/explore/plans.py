@@ -150,7 +150,8 @@ def parse_axes(text: str) -> Axes:
 
 def _check_axes(axes: Axes | None, areas: Areas | None, *, priced: bool) -> Axes:
     """The columns of two axes."""
-    first, second = axes or ("cycles", "energy" if priced else "dram")
+    usual = ("cycles", "energy" if priced else "dram")
+    first, second = usual if axes is None else parse_axes(",".join(axes))
     for name, known in (("energy", priced), ("area", areas is not None)):
         if name in (first, second) and not known:
             raise ConfigurationError(

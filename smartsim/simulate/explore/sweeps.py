@@ -12,15 +12,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from smartsim.cost import Table, load_table
 from smartsim.errors import ConfigurationError
+from smartsim.graph import Graph
+from smartsim.records.accept import expect
 from smartsim.records.document import STRICT, Document, Nonnegative, Whole
 from smartsim.records.files import read_json, write_text_atomically
+from smartsim.records.shown import Shown
 from smartsim.simulate.explore.chunks import Summary, merge_summaries, run_chunk
 from smartsim.simulate.explore.clouds import Cloud
 from smartsim.simulate.explore.fronts import Axes, Front
-from smartsim.simulate.explore.plans import Sweep
+from smartsim.simulate.explore.grids import Grid, Limits
+from smartsim.simulate.explore.plans import Sweep, plan_sweep
+from smartsim.simulate.explore.tabulate import tabulate_network
+from smartsim.simulate.machine.accelerators import Accelerator
+from smartsim.simulate.machine.load import load_accelerator
 
-__all__ = ["SWEEP_FILES", "SweepResult", "load_sweep", "run_sweep", "save_sweep"]
+__all__ = ["SWEEP_FILES", "SweepResult", "load_sweep", "run_sweep", "save_sweep", "sweep_designs"]
 
 
 SWEEP_FILES = ("sweep.json", "pareto.csv")
@@ -28,7 +36,7 @@ SWEEP_FILES = ("sweep.json", "pareto.csv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SweepResult:
+class SweepResult(Shown):
     """What a sweep found.
 
     Attributes:
@@ -70,6 +78,12 @@ class SweepResult:
     area_scope: str
     element_areas: Mapping[str, str]
     unpriced: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"<SweepResult of {self.model} on designs like {self.base}: {len(self.front)} of "
+            f"{self.points:,} designs on the front of {' and '.join(self.axes)}>"
+        )
 
     @property
     def axes(self) -> Axes:
@@ -121,6 +135,49 @@ _DOCUMENT = Document(
     what="a sweep's result",
     remedy="make one with `smartsim sweep GRAPH --output FILE.json`",
 )
+
+
+def sweep_designs(
+    graph: Graph,
+    accelerator: Accelerator | str | Path = "edge_npu",
+    *,
+    table: Table | str | Path | None = None,
+    grid: Grid | None = None,
+    limits: Limits | None = None,
+    least_utilization: float = 0.5,
+    axes: Axes | None = None,
+    dram_level: str | None = None,
+    executor: Executor | None = None,
+) -> SweepResult:
+    """Evaluate one inference of `graph` on every design of a grid.
+
+    Args:
+        graph: What `smartsim.trace.trace_model` returned.
+        accelerator: What a design does not say, by name, path or as a record.
+        table: Published energies and areas, likewise; without it there are neither.
+        grid: The designs; by default 5,376 of 8 bits.
+        limits: What designs may cost to build.
+        least_utilization: Share of the elements' cycles that a recommended design uses, in [0, 1].
+        axes: As `plan_sweep` takes them, such as `("area", "cycles")`.
+        dram_level: Memory of the table in place of the accelerator's own.
+        executor: As `run_sweep` takes it.
+
+    Raises:
+        ConfigurationError: If the machine cannot be tabulated, or an axis or a limit needs what
+            the table does not have.
+    """
+    base = load_accelerator(accelerator)
+    planned = plan_sweep(
+        tabulate_network(expect(graph, Graph, "graph"), base),
+        base,
+        grid or Grid(),
+        table=None if table is None else load_table(table),
+        dram_level=dram_level,
+        limits=limits,
+        least_utilization=least_utilization,
+        axes=axes,
+    )
+    return run_sweep(planned, executor=executor)
 
 
 def run_sweep(

@@ -170,6 +170,7 @@ def test_a_summary_prints_unless_told_not_to(capsys: pytest.CaptureFixture[str])
 
 def records() -> list[Any]:
     from smartsim.cost import load_plan
+    from smartsim.simulate import Grid
 
     return [
         SMART,
@@ -180,6 +181,7 @@ def records() -> list[Any]:
         compare(SMART.counts, SUMMARIES[0].counts),
         smartsim.load_table("horowitz2014_45nm"),
         smartsim.load_accelerator("edge_npu"),
+        smartsim.sweep_designs(SMART.graph, grid=Grid(rows=(8,), cols=(8, 16))),
         load_plan("int8"),
         smartsim.get_convention("exact"),
     ]

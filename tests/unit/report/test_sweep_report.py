@@ -13,9 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 from matplotlib.axes import Axes
 
+import smartsim
 from smartsim.cli import cli
+from smartsim.cli.machine import MEMORY_TABLE
 from smartsim.errors import ConfigurationError
-from smartsim.graph import save_graph
+from smartsim.graph import load_graph, save_graph
 from smartsim.report.style.figures import render_figure, save_figure
 from smartsim.report.sweep.figure import draw_sweep
 from smartsim.report.sweep.text import front_frame, render_sweep
@@ -75,6 +77,12 @@ def test_sweep_is_of_one_width_unless_asked(graph_file: Path) -> None:
     assert second.startswith("54 designs")
 
 
+def test_widths_are_given_as_formats_or_as_a_range(graph_file: Path) -> None:
+    formats = verb("sweep", graph_file, *GRID, "--format", "int8,int4").output
+    assert formats == verb("sweep", graph_file, *GRID, "--bits", "4,8").output
+    assert "knee of int4: " in formats
+
+
 def test_sweep_writes_by_the_ending(graph_file: Path, tmp_path: Path) -> None:
     pytest.importorskip("duckdb")
     for name in ("front.csv", "record.json", "cloud.svg", "points.parquet"):
@@ -116,6 +124,8 @@ def test_sweep_needs_duckdb_for_parquet_alone(
         (("--max-pes", "none"), "--max-pes"),
         (("--min-utilization", "50"), "--min-utilization"),
         (("--points",), "give -o FOLDER"),
+        (("--format", "shift8"), "--format shift8: a sweep's arrays multiply integers"),
+        (("--format", "int99"), "int99"),
         (("-o", "{folder}/x.xlsx"), ".parquet (all designs), .csv (the front)"),
     ],
 )
@@ -253,8 +263,22 @@ def test_an_empty_front_cannot_be_drawn(tmp_path: Path) -> None:
         save_figure(draw_sweep(found()), tmp_path / "x.bmp")
 
 
+def test_python_sweeps_what_the_command_line_does(graph_file: Path) -> None:
+    graph = load_graph(graph_file)
+    result = smartsim.sweep_designs(graph, table=MEMORY_TABLE)
+    printed = json.loads(verb("sweep", graph_file, "--workers", 1, "--json=compact").output)
+    assert result == SweepResult.from_dict(printed)
+    assert result.points == 5376
+    with pytest.raises(ConfigurationError, match="unknown axis 'size'"):
+        smartsim.sweep_designs(graph, axes=("size", "cycles"))
+    with pytest.raises(TypeError, match=r"trace_model\(model, input_shape\)"):
+        smartsim.sweep_designs("graph.json")  # type: ignore[arg-type]
+
+
 def test_a_frame_holds_the_front() -> None:
     result = found()
-    frame = front_frame(result.front)
+    frame = result.to_dataframe()
+    assert frame.equals(front_frame(result.front))
+    assert result.plot().axes[0].get_xlabel() == "cycles of an inference"
     assert tuple(frame.columns) == result.front.columns
     assert len(frame) == len(result.front)
