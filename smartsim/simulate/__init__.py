@@ -7,10 +7,9 @@ from smartsim.simulate.machine.accelerators import (
     Buffer,
     Citation,
     VectorUnit,
-    ZeroPolicy,
-    parse_zero_policy,
 )
 from smartsim.simulate.machine.load import list_accelerators, load_accelerator
+from smartsim.simulate.machine.zeros import ZeroPolicy, parse_zero_policy
 from smartsim.simulate.network.check import ConservationError, check_run
 from smartsim.simulate.network.lowering import Step, lower_graph
 from smartsim.simulate.network.runs import Run, StepRun, load_run, save_run

@@ -1,1 +1,1 @@
-"""GRAPH x GRID OF DESIGNS -> POINTS, FRONT: a network as arrays, millions of machines at once."""
+"""GRAPH x GRID OF DESIGNS -> FRONTS, CLOUD, POINTS: a network as arrays, millions of machines."""

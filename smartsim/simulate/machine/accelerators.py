@@ -15,20 +15,17 @@ from smartsim.errors import ConfigurationError
 from smartsim.records.document import Document
 from smartsim.records.shown import Shown
 from smartsim.simulate.array.systolic import Dataflow
+from smartsim.simulate.machine.zeros import ZeroPolicy, parse_zero_policy
 
 __all__ = [
     "COMPONENTS",
     "ELEMENTS",
-    "ZERO_KINDS",
     "Accelerator",
     "Buffer",
     "Citation",
     "Component",
     "Element",
     "VectorUnit",
-    "ZeroKind",
-    "ZeroPolicy",
-    "parse_zero_policy",
 ]
 
 Component = Literal[
@@ -46,69 +43,8 @@ Component = Literal[
 Element = Literal["mac", "shift_add", "add"]
 """What a processing element can do each cycle."""
 
-ZeroKind = Literal["none", "gating", "skipping", "n:m"]
-"""What it makes of a known zero: nothing; save the energy; save the cycle; the cycles of m - n."""
-
 COMPONENTS: tuple[Component, ...] = get_args(Component)
 ELEMENTS: tuple[Element, ...] = get_args(Element)
-ZERO_KINDS: tuple[ZeroKind, ...] = get_args(ZeroKind)
-MOST_WINDOW = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ZeroPolicy:
-    """How the array treats known zeros of weights.
-
-    Attributes:
-        kind: See `ZeroKind`.
-        window: Indices that a skipping element chooses from; m of an n:m array.
-        granule: Slots come in multiples of this; n of an n:m array.
-    """
-
-    kind: ZeroKind = "none"
-    window: int = 1
-    granule: int = 1
-
-    @property
-    def skips(self) -> bool:
-        """Whether zeros save cycles."""
-        return self.kind in ("skipping", "n:m")
-
-    def __str__(self) -> str:
-        match self.kind:
-            case "skipping":
-                return f"skipping:{self.window}"
-            case "n:m":
-                return f"{self.granule}:{self.window}"
-            case _:
-                return self.kind
-
-
-def parse_zero_policy(text: str) -> ZeroPolicy:
-    """A policy from "none", "gating", "skipping", "skipping:8" (its window) or "2:4".
-
-    >>> parse_zero_policy("2:4")
-    ZeroPolicy(kind='n:m', window=4, granule=2)
-
-    Raises:
-        ConfigurationError: If it is none of these, or a window cannot be.
-    """
-    head, _, tail = text.partition(":")
-    if head in ("none", "gating") and not tail:
-        return ZeroPolicy(kind="none" if head == "none" else "gating")
-    numbers = [int(part) if part.isdigit() else 0 for part in (head, tail)]
-    if head == "skipping":
-        window, granule = (numbers[1] if tail else 1), 1
-    else:
-        granule, window = numbers
-    if not 1 <= granule <= window <= MOST_WINDOW or window & (window - 1):
-        raise ConfigurationError(
-            f"zeros {text!r} is no policy; possible: none, gating, skipping, skipping:W, N:M, with "
-            f"W and M a power of two up to {MOST_WINDOW} and N at most M"
-        )
-    return ZeroPolicy(
-        kind="skipping" if head == "skipping" else "n:m", window=window, granule=granule
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

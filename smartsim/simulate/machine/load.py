@@ -19,8 +19,8 @@ from smartsim.simulate.machine.accelerators import (
     Buffer,
     Citation,
     VectorUnit,
-    parse_zero_policy,
 )
+from smartsim.simulate.machine.zeros import parse_zero_policy
 
 __all__ = ["list_accelerators", "load_accelerator"]
 
