@@ -127,15 +127,17 @@ def _lay_out(table: Table2, width: int) -> _Layout:
             return _Layout(label=29, kind=9, mark=3, cells=sizes)
     cells = [_cells(table, row) for row in table.rows]
     body = [1 + max((len(row[p]) for row in cells), default=0) for p in range(len(table.methods))]
-    return _Layout(
-        label=max((len(_label(row)) + 3 for row in table.rows), default=3),
-        kind=max((len(_KINDS[row.kind]) + 1 for row in table.rows), default=1),
-        mark=max((len(_mark(table, row)) for row in table.rows), default=0),
-        cells={
-            method: max(size, min(len(method) + 1, 9))
-            for method, size in zip(table.methods, body, strict=True)
-        },
-    )
+    label = max((len(_label(row)) + 3 for row in table.rows), default=3)
+    kind = max((len(_KINDS[row.kind]) + 1 for row in table.rows), default=1)
+    mark = max((len(_mark(table, row)) for row in table.rows), default=0)
+    sizes = {
+        method: max(size, min(len(method) + 1, 9))
+        for method, size in zip(table.methods, body, strict=True)
+    }
+    for method in table.methods:  # what is left over goes to names that are folded
+        spare = width - label - kind - mark - sum(sizes.values())
+        sizes[method] += max(0, min(spare, len(method) + 1 - sizes[method]))
+    return _Layout(label=label, kind=kind, mark=mark, cells=sizes)
 
 
 def render_terminal(table: Table2) -> str:
