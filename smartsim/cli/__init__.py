@@ -5,6 +5,7 @@ import click
 from smartsim import __version__
 from smartsim.cli.door.verb import DoorGroup
 from smartsim.cli.energy import energy, tables
+from smartsim.cli.models import models
 from smartsim.cli.report import report
 from smartsim.cli.simulate import accelerators, simulate
 from smartsim.cli.summary import compare, summary
@@ -22,7 +23,7 @@ def cli() -> None:
 
 
 _VERBS: tuple[click.Command, ...] = (
-    *(summary, compare, trace, count, energy, tables),
+    *(summary, compare, trace, count, energy, tables, models),
     *(simulate, sweep, accelerators, report),
     *(data, train, evaluate),
 )

@@ -6,6 +6,7 @@ understands `-q` and `-v`. Spellings of the version before still work, with a li
 
 import dataclasses
 import functools
+import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -58,7 +59,8 @@ class Verb(click.Command):
         """Write the example."""
         with formatter.section("Example"):
             for line in self.examples:
-                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+                for part in _break(line, formatter.width - 2 * formatter.current_indent):
+                    formatter.write(f"{'':{formatter.current_indent}}{part}\n")
 
 
 class VerbGroup(click.Group):
@@ -221,6 +223,18 @@ def _loudness_options() -> list[click.Parameter]:
             help="Say more, on stderr.",
         ),
     ]
+
+
+def _break(line: str, width: int) -> list[str]:
+    """A command line on as many lines as a shell reads as one, broken before an option."""
+    parts = [""]
+    for piece in re.split(r"(?= -)", line):
+        if parts[-1] and len(parts[-1] + piece) > width:
+            parts[-1] += " \\"
+            parts.append("  " + piece.lstrip())
+        else:
+            parts[-1] += piece
+    return parts
 
 
 def _say_repeated(text: str) -> str:
