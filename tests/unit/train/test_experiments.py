@@ -5,7 +5,9 @@ import pytest
 from click.testing import CliRunner
 
 from smartsim.errors import ConfigurationError, FileFormatError
-from smartsim.train.experiments import EXPERIMENTS, main, next_tasks
+from smartsim.train.experiments.__main__ import main
+from smartsim.train.experiments.catalogue import EXPERIMENTS
+from smartsim.train.experiments.tasks import next_tasks
 from smartsim.train.settings import make_settings
 from tests.unit.train.helpers import tiny_run
 
