@@ -22,7 +22,7 @@ _WAITS: dict[Bound, str] = {
     "on-chip": "a buffer's port",
     "DRAM": "DRAM",
 }
-_CLOSE = 0.45
+_CLOSE = (0.6, 0.15)
 """Of logarithms: points that are no further apart share a name."""
 
 
@@ -95,18 +95,26 @@ def _peak(run: Run) -> float:
 
 
 def _name_layers(points: Sequence[_Point], edge: float) -> list[Label]:
-    """One name for all layers that lie close together, at the first of them."""
-    groups: list[tuple[float, float, list[str]]] = []
+    """One name for all layers that lie close together, beside whichever of them has room."""
+    groups: list[tuple[list[tuple[float, float]], list[str]]] = []
     for x, y, steps in points:
-        place = edge if x is None else x
+        place = (edge if x is None else x, y)
         names = [step.layer or step.ops[0] for step in steps]
-        for group in groups:
-            if abs(math.log(place / group[0])) < _CLOSE and abs(math.log(y / group[1])) < _CLOSE:
-                group[2].extend(names)
+        for places, others in groups:
+            if _is_close(place, places[0]):
+                places.append(place)
+                others.extend(names)
                 break
         else:
-            groups.append((place, y, names))
-    return [Label(text=_name_group(names), x=x, y=y) for x, y, names in groups]
+            groups.append(([place], names))
+    return [
+        Label(text=_name_group(names), x=places[0][0], y=places[0][1], also=tuple(places[1:]))
+        for places, names in groups
+    ]
+
+
+def _is_close(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return all(abs(math.log(a / b)) < most for a, b, most in zip(one, other, _CLOSE, strict=True))
 
 
 def _name_group(names: Sequence[str]) -> str:

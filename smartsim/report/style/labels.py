@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any, cast
 
 import numpy as np
@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
 __all__ = ["Label", "place_labels", "wrap_title"]
@@ -25,12 +26,21 @@ _LETTERS_AN_INCH = 12.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """A text beside a point of the data."""
+    """A text beside a point of the data.
+
+    Attributes:
+        text: What is written.
+        x: Of the point.
+        y: Of the point.
+        color: Of the text.
+        also: Further points that the text is about: it stands beside that which has room.
+    """
 
     text: str
     x: float
     y: float
     color: str = "0.15"
+    also: tuple[tuple[float, float], ...] = ()
 
 
 def wrap_title(text: str, width: float) -> str:
@@ -63,27 +73,35 @@ def place_labels(ax: Axes, labels: Sequence[Label], *, size: float = 6.5) -> lis
     figure.draw_without_rendering()
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     scale = figure.dpi / 72
-    marks, texts = list(_marks(ax, scale)), list(_texts(ax, renderer))
+    lines, marks, texts = list(_lines(ax)), list(_marks(ax, scale)), list(_texts(ax, renderer))
     limits = ax.get_window_extent(renderer)
     left_out = []
     for label in labels:
-        at = ax.transData.transform((label.x, label.y))
+        points = [(label.x, label.y), *label.also]
+        anchors = ax.transData.transform(points)
         probe = ax.text(0, 0, label.text, fontsize=size)
         extent = probe.get_window_extent(renderer)
         probe.remove()
         size_px = (extent.width, extent.height)
-        found = _find_place(at, size_px, scale, limits, marks, texts)
+        taken = [*lines, *marks, *texts]
+        others = [mark for mark in marks if not any(mark.contains(*at) for at in anchors)]
+        # a line to the text crosses no other mark, or no other text, or what it has to
+        tries = (
+            _find_place(anchors, size_px, scale, limits, taken, crossed)
+            for crossed in ([*texts, *others], texts, ())
+        )
+        found = next((place for place in tries if place is not None), None)
         if found is None:
             left_out.append(label.text)
             continue
-        offset, box = found
+        place, box = found
         texts.append(box)
-        leader = _leader(at, box, scale)
-        marks += _along(leader) if leader is not None else ()
+        leader = _leader(anchors[place], box, scale)
+        lines += _along(leader) if leader is not None else ()
         ax.annotate(
             label.text,
-            (label.x, label.y),
-            xytext=offset,
+            points[place],
+            xytext=(box.min - anchors[place]) / scale,
             textcoords="offset points",
             fontsize=size,
             color=label.color,
@@ -104,27 +122,29 @@ def _leader(at: Any, box: Bbox, scale: float) -> Any:
 
 
 def _find_place(
-    at: Any,
+    anchors: Any,
     size: tuple[float, float],
     scale: float,
     limits: Bbox,
-    marks: Sequence[Bbox],
-    texts: Sequence[Bbox],
-) -> tuple[tuple[float, float], Bbox] | None:
-    """Where the text's lower left corner goes, in points from the data point, and its box."""
+    taken: Sequence[Bbox],
+    crossed: Sequence[Bbox],
+) -> tuple[int, Bbox] | None:
+    """The point that a text stands beside, and its box.
+
+    It lies on nothing that is taken, and a line to it crosses nothing of `crossed`.
+    """
     width, height = size
-    for distance in _DISTANCES:
-        for angle in _ANGLES:
-            dx = math.cos(math.radians(angle)) * distance * scale
-            dy = math.sin(math.radians(angle)) * distance * scale
-            x = dx if dx > 1 else dx - width if dx < -1 else -width / 2
-            y = dy if dy > 1 else dy - height if dy < -1 else -height / 2
-            box = Bbox.from_bounds(at[0] + x, at[1] + y, width, height)
-            if not _holds(limits, box) or not _is_apart(box, [*marks, *texts]):
-                continue
-            leader = _leader(at, box, scale)
-            if leader is None or all(_is_apart(step, texts) for step in _along(leader)):
-                return (x / scale, y / scale), box
+    for distance, (place, at), angle in product(_DISTANCES, enumerate(anchors), _ANGLES):
+        dx = math.cos(math.radians(angle)) * distance * scale
+        dy = math.sin(math.radians(angle)) * distance * scale
+        x = dx if dx > 1 else dx - width if dx < -1 else -width / 2
+        y = dy if dy > 1 else dy - height if dy < -1 else -height / 2
+        box = Bbox.from_bounds(at[0] + x, at[1] + y, width, height)
+        if not _holds(limits, box) or not _is_apart(box, taken):
+            continue
+        leader = _leader(at, box, scale)
+        if leader is None or all(_is_apart(step, crossed) for step in _along(leader)):
+            return place, box
     return None
 
 
@@ -146,16 +166,23 @@ def _is_apart(box: Bbox, others: Sequence[Bbox]) -> bool:
 
 
 def _marks(ax: Axes, scale: float) -> Iterator[Bbox]:
-    """Boxes of markers and lines."""
+    """Boxes of markers."""
     for line in ax.lines:
-        points = line.get_transform().transform(np.asarray(line.get_xydata(), dtype=float))
         if line.get_marker() not in ("None", "", None):
             half = scale * line.get_markersize() / 2
-            yield from (
-                Bbox.from_extents(x - half, y - half, x + half, y + half) for x, y in points
-            )
+            for x, y in _points(line):
+                yield Bbox.from_extents(x - half, y - half, x + half, y + half)
+
+
+def _points(line: Line2D) -> Any:
+    return line.get_transform().transform(np.asarray(line.get_xydata(), dtype=float))
+
+
+def _lines(ax: Axes) -> Iterator[Bbox]:
+    """Boxes along curves and error bars."""
+    for line in ax.lines:
         if line.get_linestyle() != "None":
-            yield from _along(points)
+            yield from _along(_points(line))
     for collection in ax.collections:
         if isinstance(collection, LineCollection):
             for segment in collection.get_segments():
