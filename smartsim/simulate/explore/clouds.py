@@ -16,8 +16,8 @@ from smartsim.simulate.explore.fronts import Axes
 
 __all__ = ["PER_DECADE", "Cloud", "cloud_of", "merge_clouds"]
 
-PER_DECADE = 200
-"""Cells a decade: designs in one cell differ by less than 1.2 % on each axis."""
+PER_DECADE = 80
+"""Cells a decade: designs in one cell differ by less than 3 % on each axis."""
 
 _SIDE = 2**20
 _SHIFT = _SIDE // 2
