@@ -76,11 +76,11 @@ def thin_out(
     points: Sequence[tuple[int, float, float, int]], per_decade: int
 ) -> set[tuple[int, float, float, int]]:
     """Of points (width, first, second, use), the best used in each cell; of equals, the least."""
-    found: dict[tuple[int, int, int], tuple[int, float, float, int]] = {}
+    found: dict[tuple[int, int], tuple[int, float, float, int]] = {}
     for width, first, second, use in points:
         column = math.floor(math.log10(first) * per_decade)
         row = math.floor(math.log10(second) * per_decade)
-        known = found.get((width, column, row))
-        if known is None or (-use, first, second) < (-known[3], known[1], known[2]):
-            found[width, column, row] = (width, first, second, use)
+        known = found.get((column, row))
+        if known is None or (-use, first, second, width) < (-known[3], *known[1:3], known[0]):
+            found[column, row] = (width, first, second, use)
     return set(found.values())

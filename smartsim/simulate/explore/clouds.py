@@ -27,7 +27,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cloud:
-    """A design for each cell that holds one, in order of width and place.
+    """A design for each cell that holds one, of whatever width, in order of place.
 
     Attributes:
         bits: Width of each.
@@ -83,15 +83,15 @@ def merge_clouds(first: Cloud, second: Cloud) -> Cloud:
 def _thin(
     bits: NDArray[Any], first: NDArray[Any], second: NDArray[Any], uses: NDArray[Any]
 ) -> Cloud:
-    """Of each cell the best used; of equals, the best on the first axis, then on the second."""
-    cells = (bits.astype(np.int64) * _SIDE + _place(first)) * _SIDE + _place(second)
+    """Of each cell the best used; of equals, the least on the first axis, then on the second."""
+    cells = _place(first) * _SIDE + _place(second)
     ranks = cells * _USES + (_USES - 1 - uses.astype(np.int64))
     order = np.argsort(ranks)
     ranks, cells = ranks[order], cells[order]
     starts = np.flatnonzero(np.diff(cells, prepend=-1))
     best = np.repeat(ranks[starts], np.diff(starts, append=len(cells)))
     order = order[ranks == best]
-    order = order[np.lexsort((second[order], first[order], ranks[ranks == best]))]
+    order = order[np.lexsort((bits[order], second[order], first[order], ranks[ranks == best]))]
     kept = order[np.diff(cells[ranks == best], prepend=-1) != 0]
     columns = (bits, first, second, uses.astype(np.int64))
     return Cloud(**{f: tuple(c[kept].tolist()) for f, c in zip(_FIELDS, columns, strict=True)})
