@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,11 +40,12 @@ def draw_mask_pair(
     check_overlap(density, overlap)
     elements = math.prod(shape)
     ones, common = count_ones(elements, density, overlap)
-    order = torch.randperm(elements, generator=generator)
-    clean = torch.zeros(elements, dtype=torch.bool)
+    # Whole numbers of 32 bits come in the same order, and faster; numpy places ones faster.
+    kind = torch.int32 if elements < 2**31 else torch.int64
+    order = torch.randperm(elements, generator=generator, dtype=kind).numpy()
+    clean, adversarial = np.zeros(elements, dtype=bool), np.zeros(elements, dtype=bool)
     clean[order[:ones]] = True
-    adversarial = torch.zeros(elements, dtype=torch.bool)
     # Of one random order, the clean mask takes the front; the adversarial starts where the common
     # positions do, at the end of that front.
     adversarial[order[ones - common : 2 * ones - common]] = True
-    return clean.reshape(*shape), adversarial.reshape(*shape)
+    return torch.from_numpy(clean).reshape(*shape), torch.from_numpy(adversarial).reshape(*shape)

@@ -129,3 +129,13 @@ def test_one_seed_gives_one_pair_of_masks(seed: int) -> None:
         for _ in range(2)
     )
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_the_masks_of_a_seed_are_those_of_a_permutation_of_64_bits() -> None:
+    generator = torch.Generator().manual_seed(7)
+    order = torch.randperm(1000, generator=torch.Generator().manual_seed(7))
+    clean, adversarial = draw_mask_pair((10, 100), density=0.5, overlap=0.2, generator=generator)
+    for mask, places in ((clean, order[:500]), (adversarial, order[300:800])):
+        expected = torch.zeros(1000, dtype=torch.bool)
+        expected[places] = True
+        assert torch.equal(mask.flatten(), expected)
