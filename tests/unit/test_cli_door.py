@@ -116,7 +116,10 @@ def test_a_format_is_a_number_format_and_kinds_of_files_are_files(path: tuple[st
     for option in list_options(VERBS[path]):
         if "--format" in option.opts:
             assert option.type in (FORMAT_NAME, FORMATS)
-            assert "number format" in (option.help or "").lower()
+            assert "format" in (option.help or "").lower()
+            assert "file" not in (option.help or "").replace("files of plans", "").replace(
+                ".csv file of a plan", ""
+            )
         assert not {"--formats", "--format-of-files"} & set(option.opts)
 
 
