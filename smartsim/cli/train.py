@@ -14,7 +14,7 @@ import click
 from smartsim.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from smartsim.train.loop.loop import Progress, Trained
+    from smartsim.train.loop.train import Progress, Trained
     from smartsim.train.settings import TrainSettings
 
 __all__ = ["choose_device", "data", "evaluate", "train"]
@@ -156,7 +156,7 @@ def _train(
     from smartsim.report.style.provenance import collect_provenance
     from smartsim.train.data import load_dataset
     from smartsim.train.loop.distributed import join_processes
-    from smartsim.train.loop.loop import train as run_loop
+    from smartsim.train.loop.train import train as run_loop
 
     dataset = load_dataset(settings.data)
     facts = {"provenance": dict(collect_provenance(["smartsim", *sys.argv[1:]]))}
@@ -272,9 +272,9 @@ def evaluate(run: Path, **options: Any) -> None:
     already is added to, lam by lam.
     """
     from smartsim.report.style.provenance import collect_provenance
-    from smartsim.train.evaluate.plans import EvaluationSettings
-    from smartsim.train.evaluate.results import evaluate_run, parse_epsilon, parse_lams
-    from smartsim.train.evaluate.score import Score
+    from smartsim.train.evaluate.plans import EvaluationSettings, parse_epsilon, parse_lams
+    from smartsim.train.evaluate.result_file import evaluate_run
+    from smartsim.train.evaluate.worst_case import Score
 
     aimed = options["autoattack_lam"]
     settings = EvaluationSettings(

@@ -7,7 +7,7 @@ from typing import Literal
 from smartsim.errors import ConfigurationError, suggest_name
 from smartsim.train.attack.ascent import Pgd, fgsm, official_step_size
 
-__all__ = ["ATTACKS", "AttackPlan", "EvaluationSettings"]
+__all__ = ["ATTACKS", "AttackPlan", "EvaluationSettings", "parse_epsilon", "parse_lams"]
 
 Noise = Literal["live", "known"]
 
@@ -156,3 +156,31 @@ class EvaluationSettings:
         if plan.autoattack:
             return min(self.autoattack_images, self.images)
         return min(self.strong_images, self.images) if plan.strong else self.images
+
+
+def parse_lams(text: str) -> tuple[float, ...]:
+    """`0,0.2,1` as numbers.
+
+    Raises:
+        ConfigurationError: If it is something else.
+    """
+    try:
+        lams = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigurationError(f"--lam {text!r} must be numbers in [0, 1]: 0,1") from error
+    if not all(0 <= lam <= 1 for lam in lams):
+        raise ConfigurationError(f"--lam {text!r} must be numbers in [0, 1]: 0,1")
+    return lams
+
+
+def parse_epsilon(text: str) -> float:
+    """`8/255` or `0.03` as a number.
+
+    >>> round(parse_epsilon("8/255"), 4)
+    0.0314
+    """
+    above, slash, below = text.partition("/")
+    try:
+        return float(above) / float(below) if slash else float(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise ConfigurationError(f"--epsilon {text!r} must be a number such as 8/255") from error

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from smartsim.errors import FileFormatError
 from smartsim.records.files import read_json
-from smartsim.train.evaluate.results import default_lams
+from smartsim.train.evaluate.result_file import default_lams
 from smartsim.train.experiments.catalogue import Experiment, find_experiment
-from smartsim.train.loop.folder import RunFolder, load_checkpoint
+from smartsim.train.loop.checkpoint import load_checkpoint
+from smartsim.train.loop.folder import RunFolder
 from smartsim.train.settings import TrainSettings, make_settings
 
 __all__ = ["Task", "next_tasks"]

@@ -1,34 +1,24 @@
-"""The folder of a training run: settings, metrics, checkpoints; each whole or not at all.
-
-A checkpoint is one safetensors file: model, momentum and masks as tensors, and the place in the run
-as JSON in its header. Reading one executes nothing.
-"""
+"""The folder of a training run: settings, metrics, checkpoints; each whole or not at all."""
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.records.files import (
     read_json,
-    write_bytes_atomically,
     write_json_atomically,
     write_text_atomically,
 )
+from smartsim.train.loop.checkpoint import Place
 from smartsim.train.settings import TrainSettings
 
-__all__ = ["Checkpoint", "Place", "RunFolder", "load_checkpoint", "save_checkpoint"]
+__all__ = ["RunFolder"]
 
 _FORMAT = "smartsim-run"
-_KEY = "smartsim"
 METRICS = (
     "step",
     "epoch",
@@ -40,82 +30,6 @@ METRICS = (
     "robust_images",
 )
 EPOCHS = ("epoch", "clean_accuracy", "robust_accuracy", "score", "seconds")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """How far a run has come.
-
-    Attributes:
-        epoch: Epochs that are whole.
-        batch: Batches of the next epoch that are done.
-        step: Batches since the start.
-        best_score: The best validation score so far; None before the first.
-        seconds: Time spent so far.
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    best_score: float | None = None
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Checkpoint:
-    """Everything that a resumed run needs.
-
-    Attributes:
-        place: How far the run has come.
-        model: The model's state.
-        momentum: SGD's buffer of each parameter, by name.
-        masks: Of sparse learning.
-    """
-
-    place: Place
-    model: Mapping[str, Tensor]
-    momentum: Mapping[str, Tensor] = field(default_factory=dict)
-    masks: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint; the file before it stays until the new one is complete."""
-    parts = {
-        "model": checkpoint.model,
-        "momentum": checkpoint.momentum,
-        "mask": checkpoint.masks,
-    }
-    tensors = {
-        f"{part}/{name}": tensor.detach().cpu().contiguous()
-        for part, named in parts.items()
-        for name, tensor in named.items()
-    }
-    place = {name: getattr(checkpoint.place, name) for name in Place.__dataclass_fields__}
-    write_bytes_atomically(path, save(tensors, metadata={_KEY: json.dumps(place)}))
-
-
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Read what `save_checkpoint` wrote.
-
-    Raises:
-        FileFormatError: If the file is missing, truncated, or something else.
-    """
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "momentum": {}, "mask": {}}
-    try:
-        with safe_open(path, framework="pt") as file:
-            place = Place(**json.loads((file.metadata() or {})[_KEY]))
-            for name in file.keys():  # noqa: SIM118 (no mapping)
-                part, _, key = name.partition("/")
-                parts[part][key] = file.get_tensor(name)
-    except (SafetensorError, OSError) as error:
-        raise FileFormatError(f"{path}: is no readable checkpoint: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(
-            f"{path}: is a safetensors file, but no checkpoint of smartsim's"
-        ) from error
-    return Checkpoint(
-        place=place, model=parts["model"], momentum=parts["momentum"], masks=parts["mask"]
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from smartsim.models import ConditionalModel, build_from_settings
 from smartsim.train.data import Dataset, DatasetSpec, make_synthetic
-from smartsim.train.loop.folder import RunFolder, load_checkpoint
-from smartsim.train.loop.loop import Trained, train
+from smartsim.train.loop.checkpoint import load_checkpoint
+from smartsim.train.loop.folder import RunFolder
+from smartsim.train.loop.train import Trained, train
 from smartsim.train.settings import TrainSettings, make_settings
 
 SPEC = DatasetSpec(name="synthetic", classes=4, shape=(3, 8, 8), train_count=96, test_count=40)

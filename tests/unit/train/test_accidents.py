@@ -15,15 +15,16 @@ import torch
 from click.testing import CliRunner
 
 from smartsim.cli import cli
-from smartsim.train.loop.folder import RunFolder, load_checkpoint
-from smartsim.train.loop.loop import train
+from smartsim.train.loop.checkpoint import load_checkpoint
+from smartsim.train.loop.folder import RunFolder
+from smartsim.train.loop.train import train
 from tests.unit.train.helpers import assert_same_run, stop_after, tiny_data, tiny_settings
 
 _KILLED = """
 import os, pathlib, signal, sys
 import torch
 torch.set_num_threads(1)
-from smartsim.train.loop import loop
+from smartsim.train.loop import train as loop
 from tests.unit.train.helpers import tiny_data, tiny_settings
 
 def die_at(number, function, before):

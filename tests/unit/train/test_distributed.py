@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from smartsim.train.loop.folder import RunFolder, load_checkpoint
-from smartsim.train.loop.loop import train
-from smartsim.train.loop.state import load_trained_model
+from smartsim.train.loop.checkpoint import load_checkpoint
+from smartsim.train.loop.folder import RunFolder
+from smartsim.train.loop.restore import load_trained_model
+from smartsim.train.loop.train import train
 from tests.unit.train.helpers import in_float64, read_table, tiny_data, tiny_settings
 
 # No held-out images, whose attack is float32; attacks on the model itself, not on one folded into
@@ -24,7 +25,7 @@ _SCRIPT = """
 import sys, pathlib, torch
 torch.set_num_threads(1)
 from smartsim.train.loop.distributed import join_processes
-from smartsim.train.loop.loop import train
+from smartsim.train.loop.train import train
 from tests.unit.train.helpers import in_float64, tiny_data, tiny_settings
 from tests.unit.train.test_distributed import EXACT, METHODS
 with join_processes() as processes, in_float64():

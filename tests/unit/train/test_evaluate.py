@@ -17,14 +17,15 @@ from smartsim.report.accuracy.results import load_measured
 from smartsim.train.attack.ascent import Pgd
 from smartsim.train.attack.autoattack import run_autoattack
 from smartsim.train.attack.measure import attack_in_batches, measure_correct
-from smartsim.train.evaluate import results as evaluate_run_module
-from smartsim.train.evaluate import score as evaluate
-from smartsim.train.evaluate.plans import ATTACKS, EvaluationSettings
-from smartsim.train.evaluate.results import evaluate_run, name_model, parse_epsilon, parse_lams
-from smartsim.train.evaluate.score import Score, evaluate_lam
-from smartsim.train.loop.folder import RunFolder, load_checkpoint, save_checkpoint
-from smartsim.train.loop.loop import train
-from smartsim.train.loop.state import load_trained_model
+from smartsim.train.evaluate import attempt, result_file
+from smartsim.train.evaluate.naming import name_model
+from smartsim.train.evaluate.plans import ATTACKS, EvaluationSettings, parse_epsilon, parse_lams
+from smartsim.train.evaluate.result_file import evaluate_run
+from smartsim.train.evaluate.worst_case import Score, evaluate_lam
+from smartsim.train.loop.checkpoint import load_checkpoint, save_checkpoint
+from smartsim.train.loop.folder import RunFolder
+from smartsim.train.loop.restore import load_trained_model
+from smartsim.train.loop.train import train
 from smartsim.train.settings import make_settings
 from tests.unit.train.helpers import stop_after, tiny_data, tiny_run, tiny_settings
 
@@ -149,7 +150,7 @@ def test_gradients_are_averaged_only_where_there_is_noise(
         draws.append(given[4].draws)
         return attack_in_batches(*given, **named)
 
-    monkeypatch.setattr(evaluate, "attack_in_batches", note)
+    monkeypatch.setattr(attempt, "attack_in_batches", note)
     for lam in (0.0, 1.0):
         _evaluate(model, lam, _settings("eot"))
     assert draws == [1, 20]
@@ -334,7 +335,7 @@ def test_autoattack_runs_once_where_a_model_draws_no_noise(
         versions.append((how["version"], model.settings.noise))
         return images
 
-    monkeypatch.setattr(evaluate, "run_autoattack", record)
+    monkeypatch.setattr(attempt, "run_autoattack", record)
     both = _settings("clean", "autoattack", "autoattack-rand")
     scores = _evaluate(model, 0.0, both)
     assert versions == [("standard", "fresh")]
@@ -434,7 +435,7 @@ def test_a_result_file_that_cannot_be_written_is_refused_before_any_attack(
             tell=seen.append,
         )
     assert not seen
-    monkeypatch.setattr(evaluate_run_module, "load_dataset", lambda name: tiny_data())
+    monkeypatch.setattr(result_file, "load_dataset", lambda name: tiny_data())
     small = ["--images", "10", "--attacks", "clean", "--lam", "0", "--device", "cpu"]
     result = CliRunner().invoke(cli, ["evaluate", str(run), *small, "-o", str(tmp_path / name)])
     assert result.exit_code == 2
@@ -535,8 +536,8 @@ def test_a_result_of_a_stopped_run_says_how_far_it_had_come(tmp_path: Path) -> N
     folder = tmp_path / "run"
     train(settings, tiny_data(), folder, stop=stop_after(5))  # 6 of 4 x 4 steps
     with pytest.raises(ConfigurationError, match="newest one is --checkpoint last"):
-        evaluate_run_module.evaluate_run(folder, EvaluationSettings(images=8), dataset=tiny_data())
-    path = evaluate_run_module.evaluate_run(
+        evaluate_run(folder, EvaluationSettings(images=8), dataset=tiny_data())
+    path = evaluate_run(
         folder,
         EvaluationSettings(images=8, attacks=("clean",)),
         which="last",
@@ -553,13 +554,13 @@ def test_a_result_of_a_stopped_run_says_how_far_it_had_come(tmp_path: Path) -> N
     assert data["setting"].endswith("1.5 of 4 epochs")
     train(settings, tiny_data(), folder, resume=True)
     with pytest.raises(FileFormatError, match="was made with another progress"):
-        evaluate_run_module.evaluate_run(
+        evaluate_run(
             folder,
             EvaluationSettings(images=8, attacks=("clean",)),
             which="last",
             dataset=tiny_data(),
         )
-    whole = evaluate_run_module.evaluate_run(
+    whole = evaluate_run(
         folder,
         EvaluationSettings(images=8, attacks=("clean",)),
         dataset=tiny_data(),

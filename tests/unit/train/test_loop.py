@@ -10,12 +10,15 @@ import torch
 from smartsim.errors import ConfigurationError, FileFormatError, SmartsimError, TrainingError
 from smartsim.models import make_condition
 from smartsim.train.data import Dataset
-from smartsim.train.loop import loop, step
+from smartsim.train.loop import step
+from smartsim.train.loop import train as loop
+from smartsim.train.loop.checkpoint import Place, load_checkpoint
 from smartsim.train.loop.distributed import Processes
-from smartsim.train.loop.folder import Place, RunFolder, load_checkpoint
-from smartsim.train.loop.loop import train
-from smartsim.train.loop.state import load_trained_model, prepare_run
+from smartsim.train.loop.folder import RunFolder
+from smartsim.train.loop.restore import load_trained_model
+from smartsim.train.loop.state import prepare_run
 from smartsim.train.loop.step import take_step, validate
+from smartsim.train.loop.train import train
 from smartsim.train.methods.optimise import learning_rate, make_optimizer
 from tests.unit.train.helpers import (
     assert_same_run,
@@ -150,7 +153,7 @@ def test_slow_steps_are_looked_at_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, looks: list[int]
 ) -> None:
     clock = itertools.count()
-    monkeypatch.setattr("smartsim.train.loop.loop.time.monotonic", lambda: seconds * next(clock))
+    monkeypatch.setattr("smartsim.train.loop.train.time.monotonic", lambda: seconds * next(clock))
     monkeypatch.setattr(loop, "FLUSH_EVERY", 100)
     seen: list[int] = []
     train(

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from smartsim.train.loop import loop
-from smartsim.train.loop.folder import RunFolder, load_checkpoint
+from smartsim.train.loop import train as loop
+from smartsim.train.loop.checkpoint import load_checkpoint
+from smartsim.train.loop.folder import RunFolder
 from smartsim.train.methods.sparse import FIRST_RATE, LAST_RATE, SparseLearner, share_growth
 from tests.unit.train.helpers import tiny_model, tiny_run
 

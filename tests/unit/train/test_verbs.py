@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 from smartsim.cli import cli
 from smartsim.cli.train import choose_device
 from smartsim.errors import ConfigurationError
-from smartsim.train.loop.folder import RunFolder, load_checkpoint
+from smartsim.train.loop.checkpoint import load_checkpoint
+from smartsim.train.loop.folder import RunFolder
 
 TINY = (
     "--arch resnet8 --data synthetic --set width=0.25 --set batch_size=250 --set attack_steps=1 "

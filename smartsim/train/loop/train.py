@@ -14,9 +14,11 @@ from typing import Any
 import torch
 
 from smartsim.train.data import Dataset
+from smartsim.train.loop.checkpoint import Place
 from smartsim.train.loop.distributed import Processes, sum_numbers
-from smartsim.train.loop.folder import Place, RunFolder
-from smartsim.train.loop.state import Run, not_finite, prepare_run, restore_run, save_run
+from smartsim.train.loop.folder import RunFolder
+from smartsim.train.loop.restore import restore_run, save_run
+from smartsim.train.loop.state import Run, not_finite, prepare_run
 from smartsim.train.loop.step import take_step, validate
 from smartsim.train.methods.optimise import learning_rate
 from smartsim.train.randomness import make_generator

@@ -9,19 +9,22 @@ import torch
 from torch import Tensor
 
 from smartsim.errors import ConfigurationError, FileFormatError
-from smartsim.models import METHODS, ConditionalModel
+from smartsim.models import ConditionalModel
 from smartsim.models.layers import Conv2d, Linear
 from smartsim.records.files import read_json, write_json_atomically
 from smartsim.train.data import Dataset, load_dataset
+from smartsim.train.evaluate.naming import describe_setting, name_model
 from smartsim.train.evaluate.plans import ATTACKS, EvaluationSettings
-from smartsim.train.evaluate.score import Score, evaluate_lam
-from smartsim.train.loop.folder import RunFolder, load_checkpoint
-from smartsim.train.loop.state import count_steps, load_trained_model
+from smartsim.train.evaluate.worst_case import Score, evaluate_lam
+from smartsim.train.loop.checkpoint import load_checkpoint
+from smartsim.train.loop.folder import RunFolder
+from smartsim.train.loop.restore import load_trained_model
+from smartsim.train.loop.state import count_steps
 from smartsim.train.settings import TrainSettings
 
-__all__ = ["evaluate_run", "name_model", "parse_epsilon", "parse_lams"]
+__all__ = ["default_lams", "evaluate_run"]
 
-FOUR_LAMS = (0.0, 0.2, 0.7, 1.0)
+_FOUR_LAMS = (0.0, 0.2, 0.7, 1.0)
 """Where a model that takes lam is evaluated unless told otherwise."""
 
 
@@ -177,33 +180,7 @@ def _is_protocol(found: object, ours: Mapping[str, Any]) -> bool:
 
 def default_lams(settings: TrainSettings) -> tuple[float, ...]:
     """Four values; a method that is trained for one lam has that one."""
-    return (settings.lam,) if settings.method in ("pgdat", "sparse") else FOUR_LAMS
-
-
-def name_model(settings: TrainSettings) -> str:
-    """What reports call a model: the method's title, with what is not the paper's.
-
-    >>> from smartsim.train.settings import make_settings
-    >>> name_model(make_settings("smart", changes={"arch": "resnet8", "overlap": 0.0}))
-    'SMART [DSS] overlap 0'
-    """
-    model = settings.model
-    title = METHODS[model.method].title if settings.method != "sparse" else "sparse learning"
-    notes = []
-    if model.stages is not None:
-        usual = (model.architecture.default_stages, 0.5, 0.25)
-        if (model.stages, model.density, model.overlap) != usual:
-            notes.append(f"[{model.stages}]")
-            notes.append(f"overlap {model.overlap:g}")
-            if model.density != usual[1]:
-                notes.append(f"density {model.density:g}")
-    if model.norm != model.features.norm:
-        notes.append(f"{model.norm} batch norm")
-    if settings.alpha is not None:
-        notes.append(f"alpha {settings.alpha:g}")
-    if settings.method == "sparse":
-        notes.append(f"density {settings.sparse_density:g}")
-    return " ".join([title, *notes])
+    return (settings.lam,) if settings.method in ("pgdat", "sparse") else _FOUR_LAMS
 
 
 def _describe_progress(folder: RunFolder, settings: TrainSettings, data: Dataset) -> dict[str, Any]:
@@ -216,44 +193,3 @@ def _describe_progress(folder: RunFolder, settings: TrainSettings, data: Dataset
         "epochs_planned": settings.epochs,
         "finished": place.epoch >= settings.epochs,
     }
-
-
-def describe_setting(settings: TrainSettings, progress: Mapping[str, Any] | None = None) -> str:
-    """Network, data and epochs in a few words, the same for models that may be compared.
-
-    Of a run that was stopped, the epochs that are done stand before those that were planned.
-    """
-    model = settings.model
-    width = "" if model.width == 1 else f" of width {model.width:g}"
-    part = "" if settings.train_images is None else f" ({settings.train_images} images)"
-    stopped = progress is not None and not progress["finished"]
-    done = f"{progress['epochs_done']:g} of " if stopped and progress is not None else ""
-    return f"{model.arch}{width}, {settings.data}{part}, {done}{settings.epochs} epochs"
-
-
-def parse_lams(text: str) -> tuple[float, ...]:
-    """`0,0.2,1` as numbers.
-
-    Raises:
-        ConfigurationError: If it is something else.
-    """
-    try:
-        lams = tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise ConfigurationError(f"--lam {text!r} must be numbers in [0, 1]: 0,1") from error
-    if not all(0 <= lam <= 1 for lam in lams):
-        raise ConfigurationError(f"--lam {text!r} must be numbers in [0, 1]: 0,1")
-    return lams
-
-
-def parse_epsilon(text: str) -> float:
-    """`8/255` or `0.03` as a number.
-
-    >>> round(parse_epsilon("8/255"), 4)
-    0.0314
-    """
-    above, slash, below = text.partition("/")
-    try:
-        return float(above) / float(below) if slash else float(text)
-    except (ValueError, ZeroDivisionError) as error:
-        raise ConfigurationError(f"--epsilon {text!r} must be a number such as 8/255") from error

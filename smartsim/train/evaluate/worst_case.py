@@ -13,21 +13,18 @@ what does not, and both versions of AutoAttack are the standard one, which then 
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from smartsim.errors import ConfigurationError
-from smartsim.models import ConditionalModel, freeze_noise, make_condition
-from smartsim.models.layers import NoisyWeight
-from smartsim.train.attack.autoattack import run_autoattack
-from smartsim.train.attack.measure import as_floats, attack_in_batches, measure_correct
-from smartsim.train.evaluate.plans import ATTACKS, AttackPlan, EvaluationSettings
-from smartsim.train.randomness import Stream, make_generator, make_seed
+from smartsim.models import ConditionalModel, make_condition
+from smartsim.train.attack.measure import as_floats
+from smartsim.train.evaluate.attempt import Attempt, freeze_model, keep_noise
+from smartsim.train.evaluate.plans import ATTACKS, EvaluationSettings
 
 __all__ = ["Score", "evaluate_lam"]
 
@@ -100,7 +97,7 @@ def evaluate_lam(
     # With live noise an attacker who knows the draw is another adversary, with a chain of its own.
     chains = {kind: _Chain.start(images) for kind in ("live", "known")}
     scores: list[Score] = []
-    with _noise_kept(model):
+    with keep_noise(model):
         for plan in settings.plans(lam):
             begun = time.monotonic()
             live = noisy and plan.noise == "live"
@@ -110,8 +107,8 @@ def evaluate_lam(
                 places = places[chain.shares[places] > 0]
             if plan.autoattack and not noisy and any(ATTACKS[s.attack].autoattack for s in scores):
                 places = places[:0]
-            target = model if live or not noisy else _freeze(model, settings.seed)
-            attempt = _Attempt(model=target, lam=lam, plan=plan, settings=settings, live=live)
+            target = model if live or not noisy else freeze_model(model, settings.seed)
+            attempt = Attempt(model=target, lam=lam, plan=plan, settings=settings, live=live)
             before, correct = _extend(chain, attempt, images, labels, places)
             shares = correct.double().mean(0)
             score = Score(
@@ -133,7 +130,7 @@ def evaluate_lam(
 
 
 def _extend(
-    chain: "_Chain", attempt: "_Attempt", images: Tensor, labels: Tensor, places: Tensor
+    chain: "_Chain", attempt: Attempt, images: Tensor, labels: Tensor, places: Tensor
 ) -> tuple[Tensor | None, Tensor]:
     """Attack the images at `places`: what stood before a strong attack, and what stands after."""
     strong, count = attempt.plan.strong, attempt.settings.count(attempt.plan)
@@ -169,106 +166,6 @@ class _Chain:
         worse = shares < self.shares[places]
         self.found[places[worse]] = found[worse]
         self.shares[places[worse]] = shares[worse]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Attempt:
-    """One attack on one model at one lam.
-
-    Attributes:
-        model: The model, its noise frozen where the attacker knows it.
-        lam: The condition.
-        plan: The attack.
-        settings: Of the evaluation.
-        live: Whether the model draws noise at each forward pass.
-    """
-
-    model: ConditionalModel
-    lam: float
-    plan: AttackPlan
-    settings: EvaluationSettings
-    live: bool
-
-    def measure(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Whether images are classified correctly, in each forward pass: (draws, n)."""
-        return measure_correct(
-            self.model,
-            images,
-            labels,
-            make_condition(self.lam),
-            batch_size=self.settings.batch_size,
-            draws=self.settings.draws if self.live else 1,
-        )
-
-    def measure_anew(self, images: Tensor, labels: Tensor) -> Tensor:
-        """The same with draws of noise of its own, each time the same ones."""
-        self._seed_noise("evaluate")
-        return self.measure(images, labels)
-
-    def attack(self, images: Tensor, labels: Tensor) -> Tensor:
-        """What the attack makes of images: floats (n, c, h, w)."""
-        self._seed_noise("noise")
-        found, settings = as_floats(images), self.settings
-        if not len(images):
-            return found
-        condition = make_condition(self.lam)
-        if self.plan.pgd is not None:
-            attack = self.plan.pgd(settings.epsilon)
-            if not self.live and attack.draws > 1:
-                # Without live noise all draws are the same.
-                attack = replace(attack, draws=1)
-            device = images.device
-            generator = make_generator(settings.seed, "attack", *self._place, device=device)
-            return attack_in_batches(
-                self.model,
-                images,
-                labels,
-                condition,
-                attack,
-                generator,
-                batch_size=settings.batch_size,
-            )
-        if self.plan.autoattack:
-            return run_autoattack(
-                self.model,
-                found,
-                labels,
-                condition,
-                version=self.plan.autoattack if self.live else "standard",
-                epsilon=settings.epsilon,
-                batch_size=settings.batch_size,
-                seed=settings.seed,
-            )
-        return found
-
-    @property
-    def _place(self) -> tuple[int, int]:
-        """Where in all evaluations this is, for seeds."""
-        return tuple(ATTACKS).index(self.plan.name), round(self.lam * 1_000_000)
-
-    def _seed_noise(self, stream: Stream) -> None:
-        if self.live:
-            generator = torch.Generator(self.model.linear.weight.device)
-            generator.manual_seed(make_seed(self.settings.seed, stream, *self._place))
-            self.model.draw_fresh_noise_from(generator)
-
-
-def _freeze(model: ConditionalModel, seed: int) -> ConditionalModel:
-    """A copy with one draw of noise, the same for every attack that knows it."""
-    device = model.linear.weight.device
-    return freeze_noise(model, make_generator(seed, "noise", device=device))
-
-
-@contextmanager
-def _noise_kept(model: ConditionalModel) -> Iterator[None]:
-    """Inside, fresh noise may come from anywhere; outside, each layer's from where it did."""
-    layers = [layer for layer in model.modules() if isinstance(layer, NoisyWeight)]
-    sources = [layer.noise_generator for layer in layers]
-    try:
-        yield
-    finally:
-        for layer, source in zip(layers, sources, strict=True):
-            layer.noise_generator = source
 
 
 def _standard_error(shares: Tensor) -> float:
