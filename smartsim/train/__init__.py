@@ -1,1 +1,1 @@
-"""The reference trainer and evaluator: the four methods on real images, beside the cost model."""
+"""SETTINGS x IMAGES -> CHECKPOINT -> ACCURACIES: the reference trainer of the four methods."""

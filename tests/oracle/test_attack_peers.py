@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from smartsim.train.attack.ascent import Pgd, attack_images, fgsm
+from smartsim.train.attack.pgd import Pgd, attack_images, fgsm
 
 with warnings.catch_warnings():  # foolbox imports names that SciPy has deprecated
     warnings.simplefilter("ignore", DeprecationWarning)

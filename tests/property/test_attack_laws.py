@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from smartsim.train.attack.ascent import Pgd, attack_images, loss_gradient
+from smartsim.train.attack.pgd import Pgd, attack_images, loss_gradient
 
 CLASSES = 3
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from smartsim.errors import ConfigurationError
 from smartsim.models import Condition, ConditionalModel
-from smartsim.train.attack.ascent import undisturbed
 from smartsim.train.attack.folded import fold_model
+from smartsim.train.attack.pgd import undisturbed
 
 __all__ = ["run_autoattack"]
 

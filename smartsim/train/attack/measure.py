@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from smartsim.models import Condition, ConditionalModel
-from smartsim.train.attack.ascent import Pgd, attack_images, undisturbed
 from smartsim.train.attack.folded import fold_model
+from smartsim.train.attack.pgd import Pgd, attack_images, undisturbed
 from smartsim.train.data.augment import scale_images
 
 __all__ = ["attack_in_batches", "batches", "measure_correct"]

@@ -1,14 +1,13 @@
-"""Image data sets from their official files, kept in one folder; nothing comes without asking."""
+"""NAME -> STORED FILE -> IMAGES, LABELS: official data sets; nothing comes without asking."""
 
 from smartsim.train.data.catalogue import DATASETS, Dataset, DatasetSpec, find_spec
+from smartsim.train.data.fetch import fetch_dataset, split_dataset
 from smartsim.train.data.store import (
     StoredDataset,
     data_folder,
-    fetch_dataset,
     list_datasets,
     load_dataset,
     read_origin,
-    split_dataset,
 )
 from smartsim.train.data.synthetic import make_synthetic
 

@@ -13,7 +13,7 @@ import requests
 
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.train.data.catalogue import DatasetSpec
-from smartsim.train.data.formats import find_version
+from smartsim.train.data.formats.folders import find_version
 
 __all__ = ["Files", "Progress", "bring_files", "check_files"]
 

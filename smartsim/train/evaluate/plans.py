@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from smartsim.errors import ConfigurationError, suggest_name
-from smartsim.train.attack.ascent import Pgd, fgsm, official_step_size
+from smartsim.train.attack.pgd import Pgd, fgsm, official_step_size
 
 __all__ = ["ATTACKS", "AttackPlan", "EvaluationSettings", "parse_epsilon", "parse_lams"]
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from smartsim.models import make_condition
-from smartsim.train.attack.ascent import Pgd, official_step_size
 from smartsim.train.attack.measure import attack_in_batches, measure_correct
+from smartsim.train.attack.pgd import Pgd, official_step_size
 from smartsim.train.data.augment import pick_batch
 from smartsim.train.loop.distributed import sum_gradients
 from smartsim.train.loop.state import Run

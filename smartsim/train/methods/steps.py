@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from smartsim.models import LAM_GRID, Condition, ConditionalModel, make_condition
-from smartsim.train.attack.ascent import Pgd, attack_images, undisturbed
 from smartsim.train.attack.folded import fold_model
+from smartsim.train.attack.pgd import Pgd, attack_images, undisturbed
 from smartsim.train.randomness import make_generator, send
 
 __all__ = ["STEPS", "Outcome", "Step", "draw_lams", "float_step", "oat_step", "pgdat_step"]

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from smartsim.errors import ConfigurationError
 from smartsim.models import make_condition
-from smartsim.train.attack.ascent import Pgd, attack_images, fgsm, official_step_size, undisturbed
 from smartsim.train.attack.measure import attack_in_batches
+from smartsim.train.attack.pgd import Pgd, attack_images, fgsm, official_step_size, undisturbed
 from tests.unit.train.helpers import tiny_data, tiny_model
 
 

@@ -14,9 +14,9 @@ from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.models import ConditionalModel, build_from_settings, make_condition
 from smartsim.models.layers import NoisyWeight
 from smartsim.report.accuracy.results import load_measured
-from smartsim.train.attack.ascent import Pgd
 from smartsim.train.attack.autoattack import run_autoattack
 from smartsim.train.attack.measure import attack_in_batches, measure_correct
+from smartsim.train.attack.pgd import Pgd
 from smartsim.train.evaluate import attempt, result_file
 from smartsim.train.evaluate.naming import name_model
 from smartsim.train.evaluate.plans import ATTACKS, EvaluationSettings, parse_epsilon, parse_lams

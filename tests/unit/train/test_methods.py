@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from smartsim.models import ConditionalModel
-from smartsim.train.attack.ascent import Pgd
+from smartsim.train.attack.pgd import Pgd
 from smartsim.train.methods.sparse import SparseLearner
 from smartsim.train.methods.steps import STEPS, Step, draw_lams
 from smartsim.train.randomness import make_generator

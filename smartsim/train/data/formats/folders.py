@@ -12,8 +12,8 @@ from PIL import Image, UnidentifiedImageError
 
 from smartsim.errors import FileFormatError
 from smartsim.train.data.catalogue import DatasetSpec
-from smartsim.train.data.matlab import read_matlab
-from smartsim.train.data.pickled import read_pickled_batch
+from smartsim.train.data.formats.matlab import read_matlab
+from smartsim.train.data.formats.pickled import read_pickled_batch
 
 __all__ = ["Split", "find_version", "read_folder"]
 
