@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from smartsim.train.experiments.catalogue import EXPERIMENTS
+from smartsim.errors import ConfigurationError
+from smartsim.train.experiments.catalogue import EXPERIMENTS, find_experiment
 from smartsim.train.experiments.runner import run_tasks
 from smartsim.train.experiments.tasks import Task, next_tasks
 
@@ -34,7 +35,10 @@ def main(
     only_list: bool,
 ) -> None:
     """Run the experiments NAMES, or all that are not finished."""
-    chosen = names or tuple(EXPERIMENTS)
+    try:
+        chosen = [find_experiment(name).name for name in names or EXPERIMENTS]
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from error
     until = time.monotonic() + 60 * minutes if minutes is not None else float("inf")
     runs.mkdir(parents=True, exist_ok=True)
     results.mkdir(parents=True, exist_ok=True)

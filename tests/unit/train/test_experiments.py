@@ -31,6 +31,14 @@ def test_the_list_has_every_experiment_of_a_fresh_start(tmp_path: Path) -> None:
         next_tasks(["smrt"], runs=tmp_path, results=tmp_path)
 
 
+def test_a_name_that_is_no_experiment_is_a_sentence_and_makes_no_folder(tmp_path: Path) -> None:
+    folders = ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
+    result = CliRunner().invoke(main, ["smrt", *folders])
+    assert result.exit_code == 2
+    assert result.stderr.endswith("unknown experiment 'smrt'; did you mean 'smart'?\n")
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_run_with_other_settings_is_not_taken_for_the_experiments(tmp_path: Path) -> None:
     tiny_run(tmp_path / "smart", "smart", epochs=1)
     with pytest.raises(FileFormatError, match="holds a run with other settings"):
