@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from smartsim.errors import InvalidModelError
 
@@ -27,10 +28,7 @@ def list_tensors(model: torch.nn.Module) -> list[ModelTensor]:
     tensors: list[ModelTensor] = [("parameter", *item) for item in model.named_parameters()]
     tensors += [("buffer", *item) for item in model.named_buffers()]
     for kind, name, tensor in tensors:
-        if isinstance(
-            tensor,
-            torch.nn.parameter.UninitializedParameter | torch.nn.parameter.UninitializedBuffer,
-        ):
+        if is_lazy(tensor):
             raise InvalidModelError(
                 f"{kind} {name!r} has no shape yet; run the model once, so that its lazy layers "
                 "take one"
