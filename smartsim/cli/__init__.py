@@ -3,6 +3,7 @@
 import click
 
 from smartsim import __version__
+from smartsim.cli.data import data
 from smartsim.cli.door.verb import DoorGroup
 from smartsim.cli.energy import energy, tables
 from smartsim.cli.models import models
@@ -11,7 +12,7 @@ from smartsim.cli.simulate import accelerators, simulate
 from smartsim.cli.summary import compare, summary
 from smartsim.cli.sweep import sweep
 from smartsim.cli.trace import count, trace
-from smartsim.cli.train import data, evaluate, train
+from smartsim.cli.train import evaluate, train
 
 __all__ = ["cli", "main"]
 

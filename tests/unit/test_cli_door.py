@@ -25,9 +25,6 @@ from smartsim.graph import load_graph, save_graph
 from smartsim.models import ARCHITECTURES, METHODS, build_model, parse_model
 from smartsim.trace import trace_model
 
-NOT_YET = ("data", "train", "evaluate")
-"""Verbs that are still written in the grammar before; none is to be added."""
-
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(cli, [str(part) for part in arguments], prog_name="smartsim")
@@ -44,7 +41,7 @@ def list_commands(
 
 
 ALL = dict(list_commands(cli))
-VERBS = {path: command for path, command in ALL.items() if path and path[0] not in NOT_YET}
+VERBS = {path: command for path, command in ALL.items() if path}
 
 
 def list_options(command: click.Command) -> list[click.Option]:

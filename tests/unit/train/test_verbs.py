@@ -13,10 +13,11 @@ import torch
 from click.testing import CliRunner, Result
 
 from smartsim.cli import cli
-from smartsim.cli.train import choose_device
+from smartsim.cli.train import choose_device, fit_postfix
 from smartsim.errors import ConfigurationError
 from smartsim.train.loop.checkpoint import load_checkpoint
 from smartsim.train.loop.folder import RunFolder
+from smartsim.train.loop.train import Progress
 
 TINY = (
     "--arch resnet8 --data synthetic --set width=0.25 --set batch_size=250 --set attack_steps=1 "
@@ -98,7 +99,7 @@ def test_the_list_of_data_sets_says_what_is_missing(
     result = _call("data", "list")
     assert result.exit_code == 0
     line = next(line for line in result.output.splitlines() if "cifar10 " in line)
-    assert line.split() == "cifar10 10 classes 50,000 + 10,000 images 3x32x32 not fetched".split()
+    assert line.split() == "cifar10 10 50,000 10,000 3x32x32 not fetched".split()
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
@@ -124,3 +125,40 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     resumed = _call("train", "pgdat", "--resume", "--output", run.path, "--minutes", "0")
     assert resumed.exit_code == 0, resumed.output
     assert load_checkpoint(run.last).place.step > step
+
+
+def test_a_run_says_what_it_will_do_and_how_long_it_takes(tmp_path: Path) -> None:
+    result = _call("train", "float", *TINY, "--set", "epochs=2", "--output", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    first, second = result.stderr.splitlines()[:2]
+    assert first.startswith("plan: float on resnet8 of width 0.25, synthetic: epochs: 2 of ")
+    assert "steps: " in first
+    assert second.startswith("plan: about 1 min from here, at ")
+    quiet = _call("train", "float", *TINY, "--output", tmp_path / "quiet", "-q")
+    assert (quiet.exit_code, quiet.output) == (0, "")
+
+
+@pytest.mark.parametrize(("columns", "parts"), [(80, 2), (100, 4), (200, 4), (40, 1)])
+def test_the_postfix_of_the_bar_leaves_room_for_the_bar(columns: int, parts: int) -> None:
+    state = Progress(
+        step=10,
+        steps=200,
+        loss=1.234,
+        clean_accuracy=55.5,
+        robust_accuracy=33.3,
+        images_per_second=1234.0,
+    )
+    text = fit_postfix(state, columns)
+    assert text.count(",") == parts - 1
+    assert len(text) + 46 <= columns or parts == 1
+
+
+def test_results_come_as_json(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert _call("train", "float", *TINY, "--set", "epochs=1", "--output", run).exit_code == 0
+    words = ("--images", "20", "--draws", "2", "--attacks", "clean", "--lam", "0", "--json=compact")
+    result = _call("evaluate", run, *words)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["progress"]["finished"] is True
+    listed = json.loads(_call("data", "list", "--json").stdout)
+    assert {"data set", "classes", "train", "test", "shape", "here"} == listed["datasets"][0].keys()
