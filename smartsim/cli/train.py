@@ -310,7 +310,7 @@ class EvaluateOptions:
 @click.option("--epsilon", default="8/255", metavar="NUMBER", help="Radius, in [0, 1].")
 @click.option("--seed", default=0, type=int, help="Of starts and noise.")
 @click.option("--checkpoint", default="best", metavar="NAME", help="best or last.")
-@click.option("--label", metavar="TEXT", help="What the report calls the model.")
+@click.option("--label", metavar="LABEL", help="What the report calls the model.")
 @_device_option
 @click.option("-o", "--output", type=OutFile(".json"), help="Result file.")
 @json_option

@@ -134,11 +134,11 @@ def test_a_run_says_what_it_will_do_and_how_long_it_takes(tmp_path: Path) -> Non
     assert first.startswith("plan: float on resnet8 of width 0.25, synthetic: epochs: 2 of ")
     assert "steps: " in first
     assert second.startswith("plan: about 1 min from here, at ")
-    quiet = _call("train", "float", *TINY, "--output", tmp_path / "quiet", "-q")
+    quiet = _call("train", "float", *TINY, "--set", "epochs=1", "-o", tmp_path / "quiet", "-q")
     assert (quiet.exit_code, quiet.output) == (0, "")
 
 
-@pytest.mark.parametrize(("columns", "parts"), [(80, 2), (100, 4), (200, 4), (40, 1)])
+@pytest.mark.parametrize(("columns", "parts"), [(80, 3), (100, 4), (200, 4), (40, 1)])
 def test_the_postfix_of_the_bar_leaves_room_for_the_bar(columns: int, parts: int) -> None:
     state = Progress(
         step=10,
