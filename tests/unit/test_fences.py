@@ -1,8 +1,10 @@
 """The fences between the rooms, as import-linter checks them, and that they can turn red."""
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,8 @@ def test_every_import_keeps_to_the_rooms() -> None:
         ("graph/records.py", "import smartsim.counts"),
         ("trace/record/tape.py", "import pandas"),
         ("models/masks.py", "import smartsim.trace"),
+        ("cost/formats/numbers.py", "import smartsim.cost.energy.energy"),
+        ("trace/record/tape.py", "import smartsim.trace.semantics.table"),
         ("report/style/text.py", "import smartsim.report.energy"),
         ("report/energy/marks.py", "import smartsim.report.table2"),
         ("simulate/machine/area.py", "import smartsim.simulate.explore.grids"),
@@ -59,3 +63,26 @@ def test_an_import_over_a_fence_is_found(tmp_path: Path, place: str, line: str) 
     answer = lint(tmp_path)
     assert answer.returncode != 0
     assert "BROKEN" in answer.stdout
+
+
+def drawn_rooms() -> list[list[str]]:
+    """The lines of the drawing in docs/rooms.md, each with its rooms."""
+    text = (ROOT / "docs" / "rooms.md").read_text()
+    drawing = text.split("```text\n")[1].split("```")[0]
+    return [
+        [name.strip() for name in re.split(r"\s{2,}|$", line, maxsplit=1)[0].split(",")]
+        for line in drawing.splitlines()
+    ]
+
+
+def test_the_drawing_of_the_rooms_is_the_contract_and_the_package() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = contracts["contracts"][0]["layers"]
+    held = [[name.strip().removeprefix("smartsim.") for name in at.split("|")] for at in layers]
+    assert drawn_rooms() == held
+    there = {
+        path.stem
+        for path in (ROOT / "smartsim").iterdir()
+        if (path / "__init__.py").is_file() or path.suffix == ".py"
+    }
+    assert {room for at in held for room in at} == there - {"__init__"}

@@ -165,6 +165,12 @@ def _remarks(summary: Summary, left_out: Sequence[str]) -> list[str]:
     lines = [f"{total.parameters:,} parameters{active}; {total.macs:,} MACs"]
     lines += [f"left out of the counts: {', '.join(counts.ignored)}"] if counts.ignored else []
     lines += [f"columns that found no room: {', '.join(left_out)}"] if left_out else []
+    if summary.priced is not None:
+        lines += [
+            f"without a price, so in no energy: {entry.number:,} {entry.action}"
+            for entry in summary.priced.unpriced
+            if entry.stage != "deploy"
+        ]
     notes: Sequence[str] = dict.fromkeys(  # type: ignore[assignment]
         (*counts.notes, *(() if summary.priced is None else summary.priced.notes))
     )
