@@ -9,7 +9,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smartsim.counts import Counts
 from smartsim.report.style.files import write_files
 from smartsim.report.style.numbers import format_number, format_short
 from smartsim.report.style.text import fold, markdown_grid, terminal_width, wrap
@@ -25,21 +24,12 @@ __all__ = [
     "render_markdown",
     "render_terminal",
     "table2_frame",
-    "to_frame",
     "write_table2",
 ]
 
 FORMATS = ("md", "tex", "csv", "json")
 _KINDS = {"published": "paper", "derived": "ours", "measured": "measured"}
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
-
-
-def to_frame(counts: Counts) -> "pd.DataFrame":
-    """Counts as a data frame: layer, op, stage, action, conditional, number."""
-    import pandas as pd
-
-    columns = ["layer", "op", "stage", "action", "conditional", "number"]
-    return pd.DataFrame(counts.records(), columns=columns)
 
 
 def table2_frame(table: Table2) -> "pd.DataFrame":

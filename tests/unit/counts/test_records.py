@@ -11,7 +11,6 @@ from torch import nn
 
 from smartsim.counts import ACTIONS, Counts, count_actions, load_counts, save_counts
 from smartsim.errors import ConfigurationError, FileFormatError
-from smartsim.report.table2.render import to_frame
 from smartsim.trace import trace_model
 
 
@@ -74,13 +73,13 @@ def test_counts_under_two_conventions_do_not_add() -> None:
 
 def test_a_data_frame_has_a_row_for_each_count() -> None:
     counts, _ = count_pair()
-    frame = to_frame(counts)
+    frame = counts.to_dataframe()
     assert list(frame.columns) == ["layer", "op", "stage", "action", "conditional", "number"]
     assert frame["number"].sum() == counts.total()
     assert frame["number"].dtype == "int64"
     assert set(frame["action"]) <= set(ACTIONS)
     empty = count_actions(trace_model(nn.Flatten(), (2, 4)))
-    assert list(to_frame(empty).columns) == list(frame.columns)
+    assert list(empty.to_dataframe().columns) == list(frame.columns)
 
 
 def test_counts_come_back_from_a_file(tmp_path: Path) -> None:
