@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from smartsim.errors import ConfigurationError, suggest_name
 from smartsim.records.accept import expect
@@ -64,8 +64,8 @@ class Convention(Shown):
         """The choices as JSON-ready values."""
         return dataclasses.asdict(self)
 
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> "Convention":
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """A convention from plain values, for instance of a user's TOML or JSON file.
 
         Raises:
@@ -89,7 +89,7 @@ class Convention(Shown):
                 f"a convention's accumulator is {quote(data['accumulator'])}; "
                 "possible: 'paper' (as wide as the operand), 'hardware' (32 bits)"
             )
-        return Convention(**data)
+        return cls(**data)
 
 
 _SHIPPED = (

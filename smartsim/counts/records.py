@@ -180,19 +180,6 @@ class Counts(Shown):
         """The items as plain rows, ready for a data frame."""
         return [dataclasses.asdict(item) for item in self.items]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The counts as JSON-ready values."""
-        return _DOCUMENT.to_dict(self)
-
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> "Counts":
-        """Rebuild counts from `to_dict`'s values.
-
-        Raises:
-            FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
-        """
-        return _DOCUMENT.from_dict(data)
-
     def _combine(
         self, other: "Counts", combine: Callable[[int | float, int | float], int | float]
     ) -> "Counts":

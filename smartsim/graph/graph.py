@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from smartsim.graph.patterns import StoredPattern
 from smartsim.graph.records import Op, ParameterSpec, TensorSpec
@@ -73,19 +73,6 @@ class Graph(Shown):
         from smartsim.graph.view import to_networkx
 
         return to_networkx(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The graph as JSON-ready values; patterns as deflated bits in base64."""
-        return _DOCUMENT.to_dict(self)
-
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> "Graph":
-        """Rebuild a graph from `to_dict`'s values.
-
-        Raises:
-            FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
-        """
-        return _DOCUMENT.from_dict(data)
 
 
 def save_graph(graph: Graph, path: str | Path) -> None:

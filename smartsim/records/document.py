@@ -19,7 +19,16 @@ from smartsim.errors import FileFormatError
 from smartsim.records.faults import describe_faults
 from smartsim.records.files import quote, read_json, write_json_atomically
 
-__all__ = ["STRICT", "Count", "Document", "Nonnegative", "Number", "Positive", "Whole"]
+__all__ = [
+    "STRICT",
+    "Count",
+    "Document",
+    "Nonnegative",
+    "Number",
+    "Positive",
+    "Whole",
+    "document_of",
+]
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """What a record's `__pydantic_config__` is."""
@@ -62,6 +71,9 @@ class Document(Generic[RecordT]):
     what: str
     remedy: str
     check: Callable[[RecordT], None] | None = None
+
+    def __post_init__(self) -> None:
+        _DOCUMENTS[self.record] = self
 
     def to_dict(self, record: RecordT) -> dict[str, Any]:
         """The record as JSON-ready values."""
@@ -122,6 +134,15 @@ class Document(Generic[RecordT]):
             return self.from_dict(data)
         except FileFormatError as error:
             raise FileFormatError(f"{path}: {error}") from error
+
+
+_DOCUMENTS: dict[type[Any], Document[Any]] = {}
+"""Record -> how it is written, entered by the module that defines both."""
+
+
+def document_of(record: type[Any]) -> Document[Any]:
+    """How a kind of record is written and read."""
+    return _DOCUMENTS[record]
 
 
 @cache

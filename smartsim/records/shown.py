@@ -9,6 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from smartsim.records.document import document_of
+from smartsim.records.files import read_object
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
@@ -17,18 +20,22 @@ __all__ = ["Shown"]
 
 
 class Shown:
-    """Methods of a record for people; the record brings `to_dict` and `from_dict`."""
+    """Methods of a record; how it is written says the `Document` beside it."""
 
     __slots__ = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON-ready values."""
-        raise NotImplementedError
+        return document_of(type(self)).to_dict(self)
 
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> Any:
-        """Rebuild a record from `to_dict`'s values."""
-        raise NotImplementedError
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild a record from `to_dict`'s values.
+
+        Raises:
+            FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
+        """
+        return document_of(cls).from_dict(data)  # type: ignore[no-any-return]
 
     def to_json(self, indent: int | None = None) -> str:
         """The record as JSON text."""
@@ -42,9 +49,7 @@ class Shown:
         Raises:
             FileFormatError: If it is no JSON, or something else.
         """
-        from smartsim.records.files import read_object
-
-        return cls.from_dict(read_object(text))  # type: ignore[no-any-return]
+        return cls.from_dict(read_object(text))
 
     def to_dataframe(self) -> "pd.DataFrame":
         """The record as a pandas data frame, a row an item."""

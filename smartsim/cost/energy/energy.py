@@ -223,19 +223,6 @@ class Energy(Shown):
         """The items as plain rows, ready for a data frame."""
         return [{**dataclasses.asdict(item), "energy_pj": item.energy_pj} for item in self.items]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The energy as JSON-ready values."""
-        return _DOCUMENT.to_dict(self)
-
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> "Energy":
-        """Rebuild an energy from `to_dict`'s values.
-
-        Raises:
-            FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
-        """
-        return _DOCUMENT.from_dict(data)
-
     def _weight(self, stage: Stage) -> float:
         """How much of a stage one inference pays."""
         return {"deploy": 0.0, "switch": 1 / self.inferences_per_switch}.get(stage, 1.0)

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from smartsim.cost.formats.numbers import NumberFormat, parse_format
 from smartsim.errors import ConfigurationError, FileFormatError
@@ -32,19 +31,6 @@ class PrecisionPlan(Shown):
 
     def __repr__(self) -> str:
         return f"<PrecisionPlan {self.name}: {len(self.rules)} patterns, default {self.default}>"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The plan as JSON-ready values."""
-        return _DOCUMENT.to_dict(self)
-
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> "PrecisionPlan":
-        """Rebuild a plan from `to_dict`'s values.
-
-        Raises:
-            FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
-        """
-        return _DOCUMENT.from_dict(data)
 
     def resolve(self, layers: Iterable[str]) -> dict[str, NumberFormat]:
         """The format of each of `layers`.

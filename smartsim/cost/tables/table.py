@@ -1,9 +1,8 @@
 """Published energies as records: rows with their sources, and tables of rows. Reads no file."""
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from smartsim.counts.records import ACTIONS
 from smartsim.errors import ConfigurationError
@@ -119,19 +118,6 @@ class Table(Shown):
 
     def __repr__(self) -> str:
         return f"<Table {self.name}: {len(self.rows)} energies, {self.technology}>"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The table as JSON-ready values."""
-        return _DOCUMENT.to_dict(self)
-
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> "Table":
-        """Rebuild a table from `to_dict`'s values.
-
-        Raises:
-            FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
-        """
-        return _DOCUMENT.from_dict(data)
 
     def points(self, action: str, number_format: str) -> dict[int, Row]:
         """Rows of one arithmetic action by width, in order of width."""

@@ -1,7 +1,7 @@
 """RECORD x RECORD -> COMPARISON: two graphs, counts, energies or runs by layer, and limits."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,19 +78,6 @@ class Comparison(Shown):
                 return row
         known = [row.metric for row in self.totals]
         raise ConfigurationError(f"{self.kind} has no {quote(metric)}{suggest_name(metric, known)}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The comparison as JSON-ready values."""
-        return _DOCUMENT.to_dict(self)
-
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> "Comparison":
-        """Rebuild a comparison from `to_dict`'s values.
-
-        Raises:
-            FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
-        """
-        return _DOCUMENT.from_dict(data)
 
     def __repr__(self) -> str:
         return (

@@ -1,9 +1,8 @@
 """One model at one value of its condition, as a record that prints, draws and prices itself."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from smartsim.cost import Energy, PrecisionPlan, Table, estimate_energy
 from smartsim.counts import Counts
@@ -103,19 +102,6 @@ class Summary(Shown):
     def to_html(self) -> str:
         """The table as HTML, for a notebook or a page."""
         return self._repr_html_()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The summary as JSON-ready values."""
-        return _DOCUMENT.to_dict(self)
-
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> "Summary":
-        """Rebuild a summary from `to_dict`'s values.
-
-        Raises:
-            FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
-        """
-        return _DOCUMENT.from_dict(data)
 
     def __repr__(self) -> str:
         total = self.total

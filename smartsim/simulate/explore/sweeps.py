@@ -100,19 +100,6 @@ class SweepResult(Shown):
         """The best that any design reaches, to three digits."""
         return max(self.cloud.utilization, default=0) / 1000
 
-    def to_dict(self) -> dict[str, Any]:
-        """The result as JSON-ready values."""
-        return _DOCUMENT.to_dict(self)
-
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> "SweepResult":
-        """Rebuild a result from `to_dict`'s values.
-
-        Raises:
-            FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
-        """
-        return _DOCUMENT.from_dict(data)
-
 
 def save_sweep(result: SweepResult, path: str | Path) -> None:
     """Write `result` as JSON to `path`, whole or not at all."""

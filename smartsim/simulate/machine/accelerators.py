@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from smartsim.cost import NumberFormat, Source
 from smartsim.counts import Action
@@ -179,19 +179,6 @@ class Accelerator(Shown):
             f"<Accelerator {self.name}: {self.rows}x{self.cols} elements, {self.dataflow}, zeros "
             f"{self.zeros}, {self.clock_hz / 1e6:g} MHz>"
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The machine as JSON-ready values."""
-        return _DOCUMENT.to_dict(self)
-
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> "Accelerator":
-        """Rebuild a machine from `to_dict`'s values.
-
-        Raises:
-            FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
-        """
-        return _DOCUMENT.from_dict(data)
 
     @property
     def processing_elements(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from smartsim.graph import Stage
 from smartsim.records.document import STRICT, Count, Document, Nonnegative, Positive, Whole
@@ -219,19 +219,6 @@ class Run(Shown):
                 for name, energy in step.energy_pj.items():
                     sums[name] = sums.get(name, 0.0) + energy
         return {name: sums[name] for name in COMPONENTS if name in sums}
-
-    def to_dict(self) -> dict[str, Any]:
-        """The run as JSON-ready values."""
-        return _DOCUMENT.to_dict(self)
-
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> "Run":
-        """Rebuild a run from `to_dict`'s values.
-
-        Raises:
-            FileFormatError: If a field is missing, unknown, or holds what it cannot hold.
-        """
-        return _DOCUMENT.from_dict(data)
 
 
 def save_run(run: Run, path: str | Path) -> None:
