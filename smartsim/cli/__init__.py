@@ -1,5 +1,7 @@
 """The command line: one thin verb per room. Heavy imports happen inside the verbs."""
 
+import gc
+
 import click
 
 from smartsim import __version__
@@ -34,4 +36,7 @@ for _verb in _VERBS:
 
 def main() -> None:
     """Entry point of the `smartsim` command."""
+    # Its records live until it ends; by the default of 700 objects the collector would walk all of
+    # torch's heap again and again, for half a second of a short verb.
+    gc.set_threshold(100_000)
     cli(prog_name="smartsim")

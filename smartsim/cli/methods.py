@@ -102,21 +102,23 @@ def collect_method_weights(
 
 def trace_methods(choice: MethodChoice) -> "list[MethodTraces]":
     """The four methods, then the user's own models, each at every lam."""
-    from smartsim.models import METHODS, ConditionalModel, StandIns
+    import torch
+
+    from smartsim.models import METHODS, ConditionalModel, freeze_noise
     from smartsim.report.methods import MethodTraces
     from smartsim.trace import load_model
 
     specs = {name: choice.name_model(name) for name in METHODS}
     total = len(choice.lam) * (len(specs) + len(choice.add)) + 2
-    traces, stand_ins = [], StandIns()
+    traces = []
     with _progress(total, "tracing") as bar:
         for method, spec in specs.items():
-            model = load_model(spec, stand_ins=stand_ins)
+            model = load_model(spec, draw=False)
             paths = _trace_paths(model, spec, choice, choice.lam, bar)
             frozen = None
             if isinstance(model, ConditionalModel) and METHODS[method].noisy and 1.0 in choice.lam:
                 variant = f"{spec},noise=frozen"
-                still = stand_ins.freeze_noise(model)
+                still = freeze_noise(model, torch.Generator())
                 frozen = _trace_paths(still, variant, choice, (1.0,), bar)[1.0]
             label = _LABELS.get(method, method)
             traces.append(MethodTraces(label=label, paths=paths, frozen=frozen))

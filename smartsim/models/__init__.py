@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from smartsim.models.names import parse_model
     from smartsim.models.norms import LAM_GRID
     from smartsim.models.settings import ModelSettings
-    from smartsim.models.standins import StandIns
 
 __all__ = [
     "ARCHITECTURES",
@@ -27,7 +26,6 @@ __all__ = [
     "ConditionalModel",
     "Method",
     "ModelSettings",
-    "StandIns",
     "build_from_settings",
     "build_model",
     "build_named_model",
@@ -53,7 +51,6 @@ _ROOMS = {
     "smartsim.models.names": ("parse_model",),
     "smartsim.models.norms": ("LAM_GRID",),
     "smartsim.models.settings": ("ModelSettings",),
-    "smartsim.models.standins": ("StandIns",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -1,5 +1,6 @@
 """Models from settings and a seed, or from a name."""
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -13,7 +14,6 @@ from smartsim.models.model import ConditionalModel
 from smartsim.models.names import split_name
 from smartsim.models.norms import BatchNorm2d, Film, LamEncoding
 from smartsim.models.settings import ModelSettings
-from smartsim.models.standins import StandIns
 
 __all__ = ["build_from_settings", "build_model", "build_named_model"]
 
@@ -55,7 +55,7 @@ def build_from_settings(
     *,
     generator: torch.Generator | None = None,
     device: str | torch.device = "cpu",
-    stand_ins: StandIns | None = None,
+    draw: bool = True,
 ) -> ConditionalModel:
     """Build the model that `settings` describe; see `build_model`.
 
@@ -66,8 +66,9 @@ def build_from_settings(
         settings: What to build.
         generator: As in `build_model`.
         device: As in `build_model`.
-        stand_ins: What to take in place of drawn weights and noise, for a model that is only
-            traced. Masks are those of the seed in any case.
+        draw: Whether weights and frozen noise get values. A model that is only traced needs none,
+            since no count depends on them; without, they stay on the meta device. Masks are
+            those of the seed in any case.
     """
     family = ResNet if settings.architecture.family == "resnet" else WideResNet
     with torch.device("meta"):
@@ -80,18 +81,18 @@ def build_from_settings(
         raise ConfigurationError(
             f"the generator is on {generator.device}; models are drawn on the CPU, give one there"
         )
-    if stand_ins is None:
-        _allocate(model)
+    _allocate(model, without=() if draw else _name_weights(model))
+    if draw:
         _draw(model, generator)
     else:
-        stand_ins.fill(model)
         if settings.features.masked:
             _skip_weights(model, generator)
         if model.encoding is not None:
             model.encoding.draw_rows(generator)
     _initialise(model, generator)
-    if stand_ins is None:
-        model.redraw_noise(generator)
+    if not draw:
+        return model
+    model.redraw_noise(generator)
     return model.to(device)
 
 
@@ -100,7 +101,7 @@ def build_named_model(
     *,
     generator: torch.Generator | None = None,
     device: str | torch.device = "cpu",
-    stand_ins: StandIns | None = None,
+    draw: bool = True,
     **settings: Any,
 ) -> ConditionalModel:
     """Build the model called `name`, such as "smart:resnet34"; see `parse_model`, `build_model`.
@@ -109,22 +110,39 @@ def build_named_model(
         name: A model name; `settings` override what it says.
         generator: As in `build_model`.
         device: As in `build_model`.
-        stand_ins: As in `build_from_settings`.
+        draw: As in `build_from_settings`.
         **settings: Fields of `ModelSettings`.
     """
     chosen = ModelSettings.from_dict({**split_name(name), **settings})
-    return build_from_settings(chosen, generator=generator, device=device, stand_ins=stand_ins)
+    return build_from_settings(chosen, generator=generator, device=device, draw=draw)
 
 
-def _allocate(model: ConditionalModel) -> None:
+def _name_weights(model: ConditionalModel) -> frozenset[str]:
+    """What is drawn: the weights of layers, all that FiLM has, and frozen noise."""
+    names: set[str] = set()
+    for name, module in model.named_modules():
+        if isinstance(module, Conv2d | Linear):
+            names |= {f"{name}.weight", f"{name}.noise"}
+        elif isinstance(module, Film):
+            names |= {f"{name}.{key}" for key, _ in module.named_parameters()}
+    return frozenset(names)
+
+
+def _allocate(model: ConditionalModel, without: Collection[str]) -> None:
     """Move a model from the meta device into memory that holds no values yet.
 
     `Module.to_empty` would do it through torch's Python reference of `empty_like`, which loads
     sympy.
+
+    Args:
+        model: On the meta device.
+        without: Names in its state that stay there.
     """
     state = model.state_dict()
-    empty = {name: torch.empty(value.shape, dtype=value.dtype) for name, value in state.items()}
-    model.load_state_dict(empty, assign=True)
+    for name, value in state.items():
+        if name not in without:
+            state[name] = torch.empty(value.shape, dtype=value.dtype)
+    model.load_state_dict(state, assign=True)
 
 
 def _draw(model: ConditionalModel, generator: torch.Generator) -> None:

@@ -79,7 +79,7 @@ def freeze_noise(model: ConditionalModel, generator: torch.Generator) -> Conditi
     state = {key: value.detach().clone() for key, value in model.state_dict().items()}
     for name, layer in model.named_modules():
         if isinstance(layer, NoisyWeight):
-            state[f"{name}.noise"] = torch.zeros_like(layer.weight, requires_grad=False)
+            state[f"{name}.noise"] = torch.zeros(layer.weight.shape, device=layer.weight.device)
     frozen.load_state_dict(state, assign=True)
     frozen.redraw_noise(generator)
     return frozen.train(model.training)

@@ -125,7 +125,7 @@ class NoisyWeight(nn.Module):
 
     def draw_noise(self, generator: torch.Generator | None) -> None:
         """Draw the frozen noise anew, where the layer has frozen noise."""
-        if self.noise is not None:
+        if self.noise is not None and not self.noise.is_meta:
             self.noise.copy_(_draw_normal(self.noise, generator))
 
     def effective_weight(self, condition: Condition, *, eta: Tensor | None = None) -> Tensor:

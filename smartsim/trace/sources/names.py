@@ -11,21 +11,21 @@ from pathlib import Path
 import torch
 
 from smartsim.errors import USER_CODE_ERRORS, ConfigurationError, suggest_name
-from smartsim.models import METHODS, StandIns, build_named_model
+from smartsim.models import METHODS, build_named_model
 from smartsim.trace.record.forward import make_input
 from smartsim.trace.sources.exported import ExportedModel, load_exported
 
 __all__ = ["load_model", "parse_condition", "parse_input", "parse_shape", "takes_argument"]
 
 
-def load_model(name: str, *, stand_ins: StandIns | None = None) -> torch.nn.Module:
+def load_model(name: str, *, draw: bool = True) -> torch.nn.Module:
     """The model that `name` stands for.
 
     Args:
         name: A built-in such as "smart:resnet34", "package.module:callable" where the callable
             is a module class or a function that returns a module, or the path of a file that
             `torch.export.save` wrote (ending in .pt2).
-        stand_ins: What a built-in takes in place of drawn weights, on which no count depends.
+        draw: Whether a built-in's weights get values, on which no count depends.
 
     Raises:
         ConfigurationError: If the name leads nowhere, or not to a torch module.
@@ -36,7 +36,7 @@ def load_model(name: str, *, stand_ins: StandIns | None = None) -> torch.nn.Modu
     head = name.partition(":")[0]
     _refuse_files(name, head)
     if head in METHODS or ("." not in head and not _is_importable(head)):
-        return build_named_model(name, stand_ins=stand_ins)
+        return build_named_model(name, draw=draw)
     return _import_model(name)
 
 
