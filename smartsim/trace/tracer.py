@@ -58,7 +58,7 @@ def trace_model(
         raise ConfigurationError(f"a model must be a torch.nn.Module, not {type(model).__name__}")
     declared = _resolve_declared(model, declared_zeros)
     with record_forward(model, inputs, settings) as (recorder, outputs):
-        for leaf in recorder.leaves:
+        for leaf in recorder.memories.leaves:
             test_leaf(leaf, zeros_declared=leaf.name in declared)
         recorder.notes |= dict.fromkeys(propagate_zeros(recorder.nodes))
         recorder.notes |= dict.fromkeys(note_chance_zeros(recorder.model_tensors, declared))

@@ -108,7 +108,7 @@ def assemble_graph(
     """The graph of a finished tape."""
     assembly = _Assembly()
     ops = tuple(_assemble_op(assembly, node, place) for place, node in enumerate(recorder.nodes))
-    inputs = [leaf for leaf in recorder.leaves if leaf.role == "input"]
+    inputs = [leaf for leaf in recorder.memories.leaves if leaf.role == "input"]
     by_value = {spec.value: spec.index for spec in reversed(assembly.tensors)}
     return Graph(
         model=name,
@@ -146,7 +146,9 @@ def _assemble_parameters(recorder: Recorder, assembly: _Assembly) -> list[Parame
 
     Two names of the same elements are one; different parts of one memory are several.
     """
-    leaves = {leaf.name: leaf for leaf in recorder.leaves if leaf.role in ("parameter", "buffer")}
+    leaves = {
+        leaf.name: leaf for leaf in recorder.memories.leaves if leaf.role in ("parameter", "buffer")
+    }
     first_names: dict[int, str] = {}
     seen: set[tuple[int, int, int]] = set()
     specs: list[ParameterSpec] = []

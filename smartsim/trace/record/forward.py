@@ -18,9 +18,10 @@ from smartsim.errors import (
     InvalidModelError,
     SmartsimError,
 )
+from smartsim.trace.record.lines import user_line
 from smartsim.trace.record.modules import track_modules
 from smartsim.trace.record.parameters import check_values, list_tensors
-from smartsim.trace.record.recorder import Recorder, user_line
+from smartsim.trace.record.recorder import Recorder
 from smartsim.trace.record.recurrent import stand_in_for_recurrent_weights
 from smartsim.trace.record.tape import INPUT, SWITCH, Operand
 from smartsim.trace.record.unchanged import keep_model_unchanged, keep_torch_unchanged
@@ -95,7 +96,7 @@ def _prepare_inputs(
 
     def place(tensor: torch.Tensor) -> torch.Tensor:
         meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-        recorder.declare(meta, INPUT, "input", "")
+        recorder.memories.declare(meta, INPUT, "input", "")
         return meta
 
     def prepare(item: Any) -> Any:
@@ -172,7 +173,7 @@ def _prepare_condition(condition: Mapping[str, float], recorder: Recorder) -> di
         if value.dim() or not bool(torch.isfinite(value)):
             raise ConfigurationError(f"condition {key}={given} must be one finite number")
         settings[key] = value.clone()
-        recorder.declare(settings[key], SWITCH, "condition", key)
+        recorder.memories.declare(settings[key], SWITCH, "condition", key)
     return settings
 
 

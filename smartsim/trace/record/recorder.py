@@ -5,52 +5,35 @@ trace time (parameters, constants, the condition, and what follows from them) is
 somebody asks for its value, such as an `if` on lam. The user's tensors are never written to.
 """
 
-import linecache
-import sys
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from smartsim.errors import (
     DataDependentControlFlowError,
     InvalidModelError,
     MissingRuleError,
 )
-from smartsim.graph import STAGES, Role
+from smartsim.graph import STAGES
 from smartsim.trace.record.evaluate import compute_arguments
-from smartsim.trace.record.geometry import View
-from smartsim.trace.record.kernels import META, MetaKernels, map_tensors, to_meta
+from smartsim.trace.record.kernels import MetaKernels, map_tensors, to_meta
+from smartsim.trace.record.lines import user_line
+from smartsim.trace.record.memories import TINY_ELEMENTS, Memories
 from smartsim.trace.record.modules import ModuleStack
 from smartsim.trace.record.operators import Operator, describe_operator
 from smartsim.trace.record.parameters import ModelTensor
-from smartsim.trace.record.tape import DEPLOY, INPUT, NOISE, SWITCH, Node, Operand, Value
+from smartsim.trace.record.tape import DEPLOY, INPUT, NOISE, SWITCH, Node, Operand
 
-__all__ = ["Recorder", "user_line"]
+__all__ = ["Recorder"]
 
-_TINY_ELEMENTS = 64
-_TINY_ELEMENTS = 64
 _PLAIN = (bool, int, float, str)
 _SELECT_BY_MASK = frozenset(("aten.index", "aten.masked_select"))
 _IGNORES_TARGET = frozenset(
     f"aten.{name}" for name in ("copy", "fill", "zero", "normal", "uniform", "exponential")
 )
-
-
-class _Memory:
-    """A piece of memory, the value that it holds now, and how the tensor that made it shows it."""
-
-    __slots__ = ("itemsize", "keep", "value", "view")
-
-    def __init__(self, value: Value, itemsize: int, keep: torch.Tensor, view: View) -> None:
-        self.value = value
-        self.itemsize = itemsize
-        self.keep = keep  # while it lives, nobody else gets its address
-        self.view = view
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -65,26 +48,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, stack: ModuleStack, model_tensors: Sequence[ModelTensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.nodes: list[Node] = []
-        self.leaves: list[Value] = []
         self.notes: dict[str, None] = {}
-        self._stack = stack
         self.model_tensors = model_tensors
-        self._names: dict[int, tuple[Role, str]] = {}
-        for kind, name, tensor in model_tensors:
-            self._names.setdefault(tensor.untyped_storage()._cdata, (kind, name))
-        self._memories: dict[int, _Memory] = {}
-        self._views: dict[Any, View] = {}
+        self.memories = Memories(model_tensors)
+        self.operand = self.memories.operand
+        self._stack = stack
         self._kernels = MetaKernels()
-        self._count = 0
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         """Nothing here is ever compiled; torch would wrap each call to make sure of that."""
         return False
-
-    def declare(self, tensor: torch.Tensor, stage: int, role: Role, name: str) -> None:
-        """Make `tensor` a leaf of the given stage, before the forward pass starts."""
-        self._declare(tensor, tensor.untyped_storage(), stage, role, name)
 
     @contextmanager
     def kept(self) -> Iterator["Recorder"]:
@@ -96,65 +70,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 for operand in node.outputs:
                     operand.value.node = None
             self.nodes.clear()
-            self.leaves.clear()
-            self._memories.clear()
-
-    def _declare(
-        self, tensor: torch.Tensor, storage: Any, stage: int, role: Role, name: str
-    ) -> _Memory:
-        known = stage <= SWITCH and tensor.device != META
-        itemsize = tensor.element_size()
-        size = storage.nbytes() // itemsize
-        value = self._new_value(size, stage, role=role, name=name)
-        value.leaf = tensor if known else None
-        value.known, value.tiny = known, known and size <= _TINY_ELEMENTS
-        self.leaves.append(value)
-        memory = _Memory(value, itemsize, tensor, self._view(tensor, size))
-        self._memories[storage._cdata] = memory
-        return memory
-
-    def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A tensor on the meta device that reads as `tensor` does."""
-        if tensor.device == META:
-            return tensor
-        value = self.operand(tensor, "").value
-        with _disable_current_modes():
-            flat = torch.empty(value.size, dtype=tensor.dtype, device=META)
-            twin = flat.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
-        memory = _Memory(value, tensor.element_size(), twin, self._view(twin, value.size))
-        self._memories[twin.untyped_storage()._cdata] = memory
-        return twin
-
-    def operand(self, tensor: torch.Tensor, argument: str) -> Operand:
-        """`tensor` as the current value of its memory, through its view."""
-        storage = tensor.untyped_storage()
-        memory = self._memories.get(storage._cdata)
-        if memory is None:
-            role, name = self._names.get(storage._cdata, ("constant", ""))
-            memory = self._declare(tensor, storage, DEPLOY, role, name)
-        value = memory.value
-        if tensor is memory.keep:
-            return Operand(argument, value, memory.view, tensor.dtype)
-        converted = tensor.element_size() != memory.itemsize
-        view = self._view_of_all(value.size) if converted else self._view(tensor, value.size)
-        return Operand(argument, value, view, tensor.dtype, converted)
-
-    def _view(self, tensor: torch.Tensor, size: int) -> View:
-        """The tensor's window on `size` elements; equal windows are one object."""
-        key = (size, tensor.shape, tensor.stride(), tensor.storage_offset())
-        view = self._views.get(key)
-        if view is None:
-            shape, offset = tuple(tensor.shape), int(tensor.storage_offset())
-            if tensor.numel() == size and offset == 0 and tensor.is_contiguous():
-                view = self._views.setdefault((size, shape), View(size, shape))
-            else:
-                view = View(size, shape, tensor.stride(), offset)
-            self._views[key] = view
-        return view
-
-    def _view_of_all(self, size: int) -> View:
-        """All the data in a row: what an op reads or writes when the element type is another."""
-        return self._views.setdefault(size, View(size, (size,)))
+            self.memories.clear()
 
     def __torch_dispatch__(
         self,
@@ -220,16 +136,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, operator: Operator, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         """Another view of the same memory, in place: no work, unless the model itself changed."""
-        role, name = self._names.get(args[0].untyped_storage()._cdata, ("", ""))
+        role, name = self.memories.name(args[0])
         if name:
             raise InvalidModelError(
                 f"{operator.name} reshapes the {role} {name!r} in place at {user_line()}; "
                 "a trace leaves the model as it is, so use the plain form"
             )
         result = func(*args, **kwargs)
-        memory = self._memories.get(args[0].untyped_storage()._cdata)
+        memory = self.memories.find(args[0])
         if memory is not None and args[0] is memory.keep:
-            memory.view = self._view(args[0], memory.value.size)
+            memory.view = self.memories.view(args[0], memory.value.size)
         return result
 
     def _run(self, operator: Operator, node: Node) -> Any:
@@ -309,17 +225,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for place, tensor in enumerate(result if isinstance(result, tuple | list) else (result,)):
             if not isinstance(tensor, torch.Tensor) or (not node.inputs and tensor.numel() == 0):
                 continue  # made of nothing, and holds nothing
-            memory = tensor.untyped_storage()
-            address = memory._cdata
-            if address in self._memories:
+            made = self.memories.hold(tensor, node, place)
+            if made is None:
                 continue  # the op handed back what it was given
-            itemsize = tensor.element_size()
-            size = memory.nbytes() // itemsize
-            value = self._new_value(size, node.stage, node=node)
-            value.known, value.tiny = known, tiny and size <= _TINY_ELEMENTS
-            view = self._view(tensor, size)
-            self._memories[address] = _Memory(value, itemsize, tensor, view)
-            node.outputs.append(Operand(str(place), value, view, tensor.dtype))
+            value = made.value
+            value.known, value.tiny = known, tiny and value.size <= TINY_ELEMENTS
+            node.outputs.append(made)
 
     def _overwrite(self, operator: Operator, node: Node) -> Any:
         """An in-place op: its target's memory holds a new value, and it returns its target."""
@@ -344,27 +255,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             node.stage = max(node.stage, NOISE) if operator.is_random else node.stage
         keeps = [] if old.view.is_whole else [old.value]
         sources = [*(operand.value for operand in node.inputs), *keeps]
-        value = self._new_value(
+        value = self.memories.new_value(
             old.value.size, max([node.stage, *(v.stage for v in keeps)]), node=node
         )
         value.previous = old.value
         value.known = value.stage <= SWITCH and all(v.known for v in sources)
         value.tiny = value.known and all(v.tiny for v in sources)
-        self._memories[target.untyped_storage()._cdata].value = value
+        self.memories.replace(target, value)
         node.outputs.append(Operand("0", value, old.view, old.dtype, old.converted))
         return target
-
-    def _new_value(
-        self,
-        size: int,
-        stage: int,
-        *,
-        role: Role = "activation",
-        name: str = "",
-        node: Node | None = None,
-    ) -> Value:
-        self._count += 1
-        return Value(self._count - 1, size, stage, role=role, name=name, node=node)
 
 
 def _is_indexing_by_place(node: Node) -> bool:
@@ -380,21 +279,3 @@ _DEPENDENCE = {NOISE: f"a random draw (stage {STAGES[NOISE]})", INPUT: "the inpu
 def _stand_in(tensor: torch.Tensor) -> torch.Tensor:
     """A tensor of the same shape and type that takes no memory, for ops that read only these."""
     return torch.empty((), dtype=tensor.dtype).expand(tensor.shape)
-
-
-def user_line(error: BaseException | None = None, *, short: bool = False) -> str:
-    """File and line of the innermost frame that is neither torch's nor ours.
-
-    Short, it names the file alone, so that a graph is the same wherever it was traced.
-    """
-    if error is None:
-        frames = traceback.walk_stack(sys._getframe(1))
-    else:
-        frames = reversed(list(traceback.walk_tb(error.__traceback__)))
-    for frame, number in frames:
-        module, file = str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename
-        ours = module == "torch" or module.startswith(("torch.", "smartsim.trace."))
-        if not ours and "<" not in file:
-            name = Path(file).name if short else file
-            return f"{name}:{number} ({linecache.getline(file, number, frame.f_globals).strip()})"
-    return "an unknown line"

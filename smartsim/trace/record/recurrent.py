@@ -30,7 +30,7 @@ class _StandIns(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         if getattr(func, "__name__", "") in _KERNELS:
-            args = tree_map_only(torch.Tensor, self._recorder.stand_in, args)
+            args = tree_map_only(torch.Tensor, self._recorder.memories.stand_in, args)
         return func(*args, **(kwargs or {}))
 
 
