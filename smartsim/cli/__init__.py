@@ -8,13 +8,14 @@ from smartsim import __version__
 from smartsim.cli.data import data
 from smartsim.cli.door.verb import DoorGroup
 from smartsim.cli.energy import energy, tables
+from smartsim.cli.evaluate import evaluate
 from smartsim.cli.models import models
 from smartsim.cli.report import report
 from smartsim.cli.simulate import accelerators, simulate
 from smartsim.cli.summary import compare, summary
 from smartsim.cli.sweep import sweep
 from smartsim.cli.trace import count, trace
-from smartsim.cli.train import evaluate, train
+from smartsim.cli.train import train
 
 __all__ = ["cli", "main"]
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from smartsim.cli.door.answer import is_quiet, tell
+from smartsim.cli.door.answer import tell
 from smartsim.cli.door.kinds import ARCHITECTURE_NAME, LAMS, MODEL_NAME
 from smartsim.cli.options import PAPER_INPUT, stack
+from smartsim.cli.progress import open_bar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,7 +112,7 @@ def trace_methods(choice: MethodChoice) -> "list[MethodTraces]":
     specs = {name: choice.name_model(name) for name in METHODS}
     total = len(choice.lam) * (len(specs) + len(choice.add)) + 2
     traces = []
-    with _progress(total, "tracing") as bar:
+    with open_bar(total, "tracing") as bar:
         for method, spec in specs.items():
             model = load_model(spec, draw=False)
             paths = _trace_paths(model, spec, choice, choice.lam, bar)
@@ -157,10 +158,3 @@ def _ignores_lam(model: "torch.nn.Module") -> bool:
     from smartsim.models import ConditionalModel
 
     return isinstance(model, ConditionalModel) and not model.settings.features.conditional
-
-
-def _progress(total: int, what: str) -> Any:
-    """A bar on stderr for a terminal, nothing in a pipe and under -q."""
-    from tqdm import tqdm
-
-    return tqdm(total=total, desc=what, disable=is_quiet() or None, leave=False)

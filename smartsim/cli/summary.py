@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from smartsim.cli.door.answer import Output, Sheet, say, show_result
-from smartsim.cli.door.kinds import ACCELERATOR_NAME, FORMAT_NAME, IN_FILE, MODEL_NAME
+from smartsim.cli.door.kinds import ACCELERATOR_NAME, FORMAT_NAME, IN_FILE
 from smartsim.cli.door.verb import reads, verb
+from smartsim.cli.model import ModelChoice, model_options
 from smartsim.cli.options import (
-    PAPER_INPUT,
     convention_option,
     ignore_option,
     output_options,
@@ -32,10 +32,7 @@ _SORTS: "tuple[Sort, ...]" = (
 class SummaryOptions:
     """What `summary` is asked."""
 
-    model: str
-    input: tuple[str, ...]
-    condition: tuple[str, ...]
-    declare_zeros: tuple[str, ...]
+    traced: ModelChoice
     convention: str
     ignore: tuple[str, ...]
     format: str | None
@@ -53,27 +50,7 @@ class SummaryOptions:
         "smartsim summary mypackage.mymodule:build --input 1,3,224,224 --sort macs --top 10",
     )
 )
-@click.argument(
-    "model",
-    type=MODEL_NAME,
-    help="A built-in, package.module:callable of your own, a .pt2 file, or a graph's .json file.",
-)
-@click.option(
-    "--input",
-    multiple=True,
-    metavar="SHAPE",
-    help="Input shape, such as 1,16:int64; once for each input; may be repeated. "
-    f"[default: {PAPER_INPUT}]",
-)
-@click.option(
-    "--condition", multiple=True, metavar="NAME=NUMBER", help="What the user sets, as lam=1.0."
-)
-@click.option(
-    "--declare-zeros",
-    multiple=True,
-    metavar="NAME",
-    help="Parameter whose zeros are structure; * for all.",
-)
+@model_options("a .pt2 file", "a graph's .json file")
 @convention_option()
 @ignore_option
 @click.option("--format", type=FORMAT_NAME, help="Number format to price; without it no energies.")
@@ -105,20 +82,21 @@ def _summarise(options: SummaryOptions) -> "Summary":
     from smartsim.door import summary as summarise
     from smartsim.errors import ConfigurationError
     from smartsim.graph import load_graph
-    from smartsim.trace import load_model, parse_condition, parse_input
+    from smartsim.trace import load_model
 
-    is_graph = options.model.endswith(".json") or options.model == "-"
-    if is_graph and (options.input or options.condition or options.declare_zeros):
+    traced = options.traced
+    is_graph = traced.model.endswith(".json") or traced.model == "-"
+    if is_graph and not traced.is_bare:
         raise ConfigurationError(
             "a graph has its inputs and its condition; leave out --input, --condition and "
             "--declare-zeros"
         )
-    given = [parse_input(text) for text in options.input or (PAPER_INPUT,)]
+    given, condition = traced.read_inputs(), traced.read_condition()
     return summarise(
-        load_graph(options.model) if is_graph else load_model(options.model),
+        load_graph(traced.model) if is_graph else load_model(traced.model),
         None if is_graph else given,
-        condition=parse_condition(options.condition),
-        name=None if is_graph else options.model,
+        condition=condition,
+        name=None if is_graph else traced.model,
         convention=options.convention,
         format=options.format,
         table=options.table,
@@ -126,7 +104,7 @@ def _summarise(options: SummaryOptions) -> "Summary":
         depth=options.depth,
         sort=options.sort,  # type: ignore[arg-type]  # click has checked it
         top=options.top,
-        declared_zeros=options.declare_zeros,
+        declared_zeros=traced.declare_zeros,
         ignore=options.ignore,
         verbose=False,
     )
@@ -169,7 +147,7 @@ class CompareOptions:
 def compare(options: CompareOptions) -> None:
     """Hold two records of one kind against each other, by layer and in all."""
     from smartsim.report.summary.compare import compare as compare_records
-    from smartsim.report.summary.compare import parse_limit
+    from smartsim.report.summary.limits import parse_limit
     from smartsim.report.summary.text import render_comparison
 
     limits = [parse_limit(text) for text in options.fail_if]

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from smartsim.cli.door.answer import JsonLayout, is_quiet, print_answer, say_written, tell
+from smartsim.cli.door.answer import JsonLayout, print_answer, say_written, tell
 from smartsim.cli.door.kinds import FORMATS, IN_FILE
 from smartsim.cli.door.verb import reads, verb
 from smartsim.cli.machine import MachineChoice, hardware_options
 from smartsim.cli.options import PAPER_INPUT, json_option
+from smartsim.cli.progress import open_bar
 from smartsim.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -223,7 +224,10 @@ def _run(planned: "Sweep", options: SweepOptions, *, into_folder: bool) -> "Swee
     from smartsim.simulate.explore.points import sweep_to_parquet
     from smartsim.simulate.explore.sweeps import run_sweep
 
-    with _executor(options, planned.chunks) as executor, _bar(len(planned.grid)) as bar:
+    with (
+        _executor(options, planned.chunks) as executor,
+        open_bar(len(planned.grid), "sweeping", " designs") as bar,
+    ):
 
         def on_chunk(summary: dict[str, Any]) -> None:
             bar.update(summary["points"])
@@ -286,17 +290,3 @@ def _executor(options: SweepOptions, chunks: int) -> "Iterator[Executor | None]"
     workers = options.workers or min(os.cpu_count() or 1, chunks)
     with open_executor(options.executor, workers, options.cluster) as executor:
         yield executor
-
-
-def _bar(total: int) -> Any:
-    """A bar on stderr for a terminal, nothing in a pipe and under -q."""
-    from tqdm import tqdm
-
-    return tqdm(
-        total=total,
-        desc="sweeping",
-        unit=" designs",
-        unit_scale=True,
-        disable=is_quiet() or None,
-        leave=False,
-    )

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from smartsim.cli.door.answer import Output, Sheet, show_result, tell
-from smartsim.cli.door.kinds import IN_FILE, MODEL_NAME
+from smartsim.cli.door.kinds import IN_FILE
 from smartsim.cli.door.verb import reads, verb
+from smartsim.cli.model import ModelChoice, model_options
 from smartsim.cli.options import (
-    PAPER_INPUT,
     convention_option,
     ignore_option,
     output_options,
@@ -27,10 +27,7 @@ __all__ = ["count", "trace"]
 class TraceOptions:
     """What `trace` is asked."""
 
-    model: str
-    input: tuple[str, ...]
-    condition: tuple[str, ...]
-    declare_zeros: tuple[str, ...]
+    traced: ModelChoice
     answer: Output
 
 
@@ -40,45 +37,25 @@ class TraceOptions:
         "smartsim trace mypackage.mymodule:build --input 1,3,224,224 --json",
     )
 )
-@click.argument(
-    "model",
-    type=MODEL_NAME,
-    help="A built-in, package.module:callable of your own, or a .pt2 file.",
-)
-@click.option(
-    "--input",
-    multiple=True,
-    metavar="SHAPE",
-    help="Input shape, such as 1,16:int64; once for each input; may be repeated. "
-    f"[default: {PAPER_INPUT}]",
-)
-@click.option(
-    "--condition", multiple=True, metavar="NAME=NUMBER", help="What the user sets, as lam=1.0."
-)
-@click.option(
-    "--declare-zeros",
-    multiple=True,
-    metavar="NAME",
-    help="Parameter whose zeros are structure; * for all.",
-)
+@model_options("a .pt2 file")
 @output_options(".json", ".csv", ".md", ".html")
 @reads(TraceOptions)
 def trace(options: TraceOptions) -> None:
     """Trace MODEL by partial evaluation: every op, how often it is paid for, its known zeros."""
     from smartsim.graph import save_graph
     from smartsim.report.summary.listing import render_graph
-    from smartsim.trace import load_model, parse_condition, parse_input, trace_model
+    from smartsim.trace import load_model, trace_model
 
-    given = [parse_input(text) for text in options.input or (PAPER_INPUT,)]
-    conditions = parse_condition(options.condition)
+    traced = options.traced
+    given, condition = traced.read_inputs(), traced.read_condition()
     graph = trace_model(
-        load_model(options.model),
+        load_model(traced.model),
         given,
-        condition=conditions,
-        declared_zeros=options.declare_zeros,
-        name=options.model,
+        condition=condition,
+        declared_zeros=traced.declare_zeros,
+        name=traced.model,
     )
-    tell(f"traced {options.model}: {len(graph.ops)} ops, {len(graph.parameters)} parameters")
+    tell(f"traced {traced.model}: {len(graph.ops)} ops, {len(graph.parameters)} parameters")
     show_result(
         options.answer,
         lambda: render_graph(graph),

@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ __all__ = [
     "Output",
     "Sheet",
     "choose_loudness",
+    "collect_facts",
     "is_quiet",
     "print_answer",
     "say",
@@ -165,6 +167,13 @@ def tell(text: str) -> None:
 def warn(text: str) -> None:
     """A line on stderr about what will change."""
     click.echo(f"smartsim: {text}", err=True)
+
+
+def collect_facts() -> Mapping[str, str]:
+    """The command as it was given, with what `collect_provenance` adds."""
+    from smartsim.report.style.provenance import collect_provenance
+
+    return collect_provenance(["smartsim", *sys.argv[1:]])
 
 
 def choose_loudness(ctx: click.Context, *, quiet: bool = False, verbose: bool = False) -> None:

@@ -12,8 +12,9 @@ from torch import nn
 
 import smartsim
 from smartsim.errors import ConfigurationError, FileFormatError
-from smartsim.report.summary.compare import Comparison, compare, parse_limit
+from smartsim.report.summary.compare import Comparison, compare
 from smartsim.report.summary.layers import LayerRow, fold_layers, sum_layers
+from smartsim.report.summary.limits import parse_limit
 from smartsim.report.summary.text import render_comparison, render_summary, tree_rows
 
 SHAPE = (1, 3, 32, 32)

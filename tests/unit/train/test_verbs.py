@@ -13,7 +13,8 @@ import torch
 from click.testing import CliRunner, Result
 
 from smartsim.cli import cli
-from smartsim.cli.train import choose_device, fit_postfix
+from smartsim.cli.device import choose_device
+from smartsim.cli.progress import fit_postfix
 from smartsim.errors import ConfigurationError
 from smartsim.train.loop.checkpoint import load_checkpoint
 from smartsim.train.loop.folder import RunFolder

@@ -1,0 +1,32 @@
+"""`--device`: where a model is trained or attacked."""
+
+import click
+
+from smartsim.errors import ConfigurationError
+
+__all__ = ["choose_device", "device_option"]
+
+device_option = click.option("--device", default="auto", metavar="NAME", help="cpu, cuda, or auto.")
+
+
+def choose_device(name: str, local_rank: int = 0) -> str:
+    """The device to use; of several GPUs, each process that torchrun started has its own."""
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigurationError(f"--device {name!r} is no device; write cpu or cuda") from error
+    if device.type != "cuda":
+        return name
+    index = local_rank if device.index is None else device.index
+    if index >= torch.cuda.device_count():
+        raise ConfigurationError(
+            f"torch finds {torch.cuda.device_count() or 'no'} CUDA devices here, and cuda:{index} "
+            "is asked for; write --device cpu, or start fewer processes"
+        )
+    # Convolutions in fp32 are meant in fp32: TF32 has 10 bits of mantissa.
+    torch.backends.cudnn.allow_tf32 = False
+    return f"cuda:{index}"
