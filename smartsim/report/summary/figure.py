@@ -1,5 +1,6 @@
 """Rows by layer -> a figure of bars: what each layer has of MACs, parameters, energy and cycles."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
@@ -9,6 +10,7 @@ from smartsim.errors import ConfigurationError
 __all__ = ["draw_bars"]
 
 _MOST = 60
+_LETTERS_PER_INCH = 11
 _LEAST = 2e-3
 """Share of the longest bar below which nothing is seen."""
 
@@ -52,7 +54,8 @@ def draw_bars(
         axis.grid(axis="x", alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].invert_yaxis()
-    figure.suptitle(title, fontsize=10)
+    letters = int(figure.get_figwidth() * _LETTERS_PER_INCH)
+    figure.suptitle(textwrap.fill(title, letters, break_long_words=False), fontsize=10)
     return figure
 
 
@@ -63,6 +66,8 @@ def _few_ticks() -> object:
 
 
 def _engineering() -> object:
-    from matplotlib.ticker import EngFormatter
+    """Thousands and more by a prefix; below one, the number itself and not 800m."""
+    from matplotlib.ticker import EngFormatter, FuncFormatter
 
-    return EngFormatter(sep="")
+    prefixed = EngFormatter(sep="")
+    return FuncFormatter(lambda x, _: prefixed(x) if abs(x) >= 1 else f"{x:g}")

@@ -7,9 +7,10 @@ from smartsim.graph import STAGES, Graph, Op
 from smartsim.report.style.numbers import format_amount
 from smartsim.report.style.text import grid, wrap_all
 
-__all__ = ["render_counts", "render_graph"]
+__all__ = ["OP_COLUMNS", "op_rows", "render_counts", "render_graph"]
 
 _COLUMNS = ("mac", "add", "mul", "compare")
+OP_COLUMNS = ("layer", "op", "stage", "output", "left")
 
 
 def render_counts(counts: Counts, *, everything: bool = False) -> str:
@@ -57,9 +58,9 @@ def _title(model: str, condition: object) -> str:
     return f"{model} at {settings}" if settings else model
 
 
-def render_graph(graph: Graph) -> str:
-    """The ops of a graph with their stages, shapes and what is left of them."""
-    rows = [
+def op_rows(graph: Graph) -> list[list[str]]:
+    """A row an op, under `OP_COLUMNS`."""
+    return [
         [
             op.module or "(model)",
             op.name.removeprefix("aten."),
@@ -69,8 +70,12 @@ def render_graph(graph: Graph) -> str:
         ]
         for op in graph.ops
     ]
-    head = ["layer", "op", "stage", "output", "left"]
-    body = grid(rows, head, "lllrr", shortened=(0, 1))
+
+
+def render_graph(graph: Graph) -> str:
+    """The ops of a graph with their stages, shapes and what is left of them."""
+    rows = op_rows(graph)
+    body = grid(rows, OP_COLUMNS, "lllrr", shortened=(0, 1))
     lines = [_title(graph.model, graph.condition), body, f"{len(graph.ops)} ops"]
     lines += [wrap_all((f"note: {note}" for note in graph.notes), "  ")] if graph.notes else []
     return "\n".join(lines) + "\n"

@@ -12,9 +12,11 @@ from smartsim.cost import Energy, PrecisionPlan, Table
 from smartsim.counts import Convention, Counts
 from smartsim.errors import ConfigurationError
 from smartsim.graph import Graph
+from smartsim.report.style.numbers import choose_energy_unit, format_energy
 from smartsim.report.style.text import shorten
 from smartsim.report.summary.compare import Comparison
 from smartsim.report.summary.figure import draw_bars
+from smartsim.report.summary.listing import OP_COLUMNS, op_rows
 from smartsim.report.summary.summary import Summary
 from smartsim.report.summary.text import choose_columns, tree_rows
 from smartsim.simulate import Accelerator, Run, SweepResult
@@ -76,17 +78,19 @@ def _flat(record: Any) -> dict[str, Any]:
 
 def plot_record(record: Any) -> Figure:
     """Bars by layer."""
+    title = repr(record)[1:-1]
     match record:
         case Summary():
             rows = record.layers
+            unit, scale = choose_energy_unit(max((row.energy_pj or 0.0 for row in rows), default=0))
             series: dict[str, Sequence[float]] = {
                 "MACs": [float(row.macs) for row in rows],
                 "parameters": [float(row.parameters) for row in rows],
                 "ADDs": [float(row.adds) for row in rows],
-                "energy, pJ": [row.energy_pj or 0.0 for row in rows],
+                f"energy, {unit}": [(row.energy_pj or 0.0) / scale for row in rows],
                 "cycles": [float(row.cycles or 0) for row in rows],
             }
-            return draw_bars([row.name for row in rows], series, title=repr(record)[1:-1])
+            return draw_bars([row.name for row in rows], series, title=title)
         case Counts():
             layers = record.layers
             series = {
@@ -96,7 +100,12 @@ def plot_record(record: Any) -> Figure:
         case Energy():
             energies = record.group("layer")
             layers = tuple(layer for (layer,) in energies)
-            series = {f"energy, {record.unit}": list(energies.values())}
+            unit, scale = choose_energy_unit(max(energies.values(), default=0.0), record.unit)
+            series = {f"energy, {unit}": [each / scale for each in energies.values()]}
+            title = title.replace(
+                f"{record.per_inference_pj:.4g} {record.unit}",
+                format_energy(record.per_inference_pj, record.unit),
+            )
         case Run():
             layers = tuple(dict.fromkeys(step.layer for step in record.steps))
             sums = {name: dict.fromkeys(layers, 0.0) for name in ("cycles", "energy, pJ")}
@@ -127,7 +136,7 @@ def plot_record(record: Any) -> Figure:
             }
         case _:
             raise ConfigurationError(f"no figure is known for a {type(record).__name__}")
-    return draw_bars(layers, series, title=repr(record)[1:-1])
+    return draw_bars(layers, series, title=title)
 
 
 def render_html(record: Any) -> str:
@@ -141,15 +150,19 @@ def render_html(record: Any) -> str:
             for name, row in tree_rows(record)
         ]
         rows.append(["total", *(column.cell(record.total) for column in columns)])
+    elif isinstance(record, Graph):
+        head, rows = list(OP_COLUMNS), _cut(op_rows(record))
     else:
         frame = frame_of(record)
         head = [str(name) for name in frame.columns]
-        rows = [
-            [_cell(value) for value in row] for row in frame.head(_MOST_ROWS).to_numpy().tolist()
-        ]
-        if len(frame) > _MOST_ROWS:
-            rows.append([f"and {len(frame) - _MOST_ROWS} more rows"])
+        rows = _cut([[_cell(value) for value in row] for row in frame.to_numpy().tolist()])
     return f"<div><p><b>{heading}</b></p>{_table(head, rows)}</div>"
+
+
+def _cut(rows: list[list[str]]) -> list[list[str]]:
+    """As many rows as a page is for."""
+    more = len(rows) - _MOST_ROWS
+    return rows if more <= 0 else [*rows[:_MOST_ROWS], [f"and {more} more rows"]]
 
 
 def _cell(value: object) -> str:
@@ -160,16 +173,24 @@ def _cell(value: object) -> str:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     style = "padding:1px 8px;border-bottom:1px solid #8884;white-space:pre"
-    first = "".join(f'<th style="{style};text-align:left">{html.escape(h)}</th>' for h in head)
-    lines = []
-    for row in rows:
-        cells = [
-            f'<td style="{style};text-align:{"left" if place == 0 else "right"}">'
-            f"{html.escape(cell)}</td>"
-            for place, cell in enumerate(row)
-        ]
-        lines.append(f"<tr>{''.join(cells)}</tr>")
+    columns = [[row[place] for row in rows if place < len(row)] for place in range(len(head))]
+    sides = ["right" if _is_number(column) else "left" for column in columns]
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        made = (
+            f'<{tag} style="{style};text-align:{side}">{html.escape(cell)}</{tag}>'
+            for cell, side in zip(cells, sides, strict=False)
+        )
+        return f"<tr>{''.join(made)}</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
     return (
         '<table style="border-collapse:collapse;font-variant-numeric:tabular-nums">'
-        f"<thead><tr>{first}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+        f"<thead>{line(head, 'th')}</thead><tbody>{body}</tbody></table>"
     )
+
+
+def _is_number(cells: Sequence[str]) -> bool:
+    """Whether a column holds numbers, and is read from the right."""
+    words = ("", "none", "part", "scalar")
+    return all(cell in words or cell[0].isdigit() or cell[0] == "-" for cell in cells)
