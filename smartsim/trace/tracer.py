@@ -26,7 +26,10 @@ def trace_model(
     """Trace `model` by partial evaluation.
 
     The model is run once in eval mode with tensors that have shapes but no data; its parameters,
-    buffers, hooks, modes and attributes are left as they were, also when its forward raises.
+    buffers, hooks, modes and attributes are left as they were, and so is what its forward sets for
+    the whole process, also when it raises. One thread traces at a time. While other threads live,
+    a generator (torch's, numpy's, Python's) that was only drawn from is not put back, since that
+    would repeat their draws.
 
     Args:
         model: Any module, on any device, also on the meta device.

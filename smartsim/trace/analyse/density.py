@@ -2,16 +2,20 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from smartsim.errors import ConfigurationError
 from smartsim.graph import Graph
 from smartsim.trace.record.modules import ModuleStack, track_modules
-from smartsim.trace.record.unchanged import keep_buffers_unchanged, keep_model_unchanged
+from smartsim.trace.record.operators import describe_operator
+from smartsim.trace.record.surroundings import keep_surroundings_unchanged
+from smartsim.trace.record.unchanged import keep_model_unchanged, put_back_versions
 
 __all__ = ["measure_density"]
 
@@ -24,12 +28,28 @@ _Key = tuple[str, str, int]
 class _DensityMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs every op, and counts the nonzeros that contractions read."""
 
-    def __init__(self, stack: ModuleStack) -> None:
+    def __init__(self, stack: ModuleStack, model: torch.nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.nonzeros: Counter[_Key] = Counter()
         self.elements: Counter[_Key] = Counter()
         self._stack = stack
         self._seen: Counter[tuple[str, str]] = Counter()
+        self._untouched = {
+            tensor.untyped_storage()._cdata: tensor
+            for tensor in (*model.parameters(), *model.buffers())
+        }
+        self._written: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._versions: list[tuple[torch.Tensor, int]] = []
+
+    @contextmanager
+    def values_kept(self) -> Iterator[None]:
+        """Put back what the forward passes inside wrote into the model's parameters and buffers."""
+        try:
+            yield
+        finally:
+            for memory, content in self._written:
+                memory.copy_(content)
+            put_back_versions(self._versions)
 
     def begin_batch(self) -> None:
         """Occurrences are numbered anew in each forward pass."""
@@ -50,7 +70,20 @@ class _DensityMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._seen[layer] += 1
             self.nonzeros[key] += int(torch.count_nonzero(args[place]))
             self.elements[key] += args[place].numel()
+        if describe_operator(func).writes is not None:
+            self._copy_memory((args, kwargs))
         return func(*args, **(kwargs or {}))
+
+    def _copy_memory(self, arguments: Any) -> None:
+        """Before an op writes in place: the memory of the model's tensors among its arguments."""
+        for tensor in tree_leaves(arguments):
+            if isinstance(tensor, torch.Tensor):
+                storage = tensor.untyped_storage()
+                owner = self._untouched.pop(storage._cdata, None)
+                if owner is not None:
+                    memory = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(storage)
+                    self._written.append((memory, memory.clone()))
+                    self._versions.append((owner, owner._version))
 
 
 def measure_density(
@@ -74,13 +107,11 @@ def measure_density(
     """
     settings = {name: torch.tensor(value) for name, value in graph.condition.items()}
     with (
+        keep_surroundings_unchanged(),
         keep_model_unchanged(model),
-        keep_buffers_unchanged(model),
         track_modules(model) as stack,
-        torch.random.fork_rng(),
-        torch.no_grad(),
+        (mode := _DensityMode(stack, model)).values_kept(),
     ):
-        mode = _DensityMode(stack)
         for batch in batches:
             mode.begin_batch()
             with mode:

@@ -18,13 +18,15 @@ from smartsim.errors import (
     InvalidModelError,
     SmartsimError,
 )
+from smartsim.trace.record.guards import guard_memory
 from smartsim.trace.record.lines import user_line
 from smartsim.trace.record.modules import track_modules
 from smartsim.trace.record.parameters import check_values, list_tensors
 from smartsim.trace.record.recorder import Recorder
 from smartsim.trace.record.recurrent import stand_in_for_recurrent_weights
+from smartsim.trace.record.surroundings import keep_surroundings_unchanged
 from smartsim.trace.record.tape import INPUT, SWITCH, Operand
-from smartsim.trace.record.unchanged import keep_model_unchanged, keep_torch_unchanged
+from smartsim.trace.record.unchanged import keep_model_unchanged
 
 __all__ = ["make_input", "record_forward"]
 
@@ -43,12 +45,11 @@ def record_forward(
     Raises:
         As `trace_model`.
     """
-    tensors = list_tensors(model)
     with (
-        check_values(tensors),
+        keep_surroundings_unchanged(),
         _pause_collector(),
+        check_values(tensors := list_tensors(model)),
         keep_model_unchanged(model),
-        keep_torch_unchanged(),
         track_modules(model) as stack,
         Recorder(stack, tensors).kept() as recorder,
     ):
@@ -59,7 +60,11 @@ def record_forward(
             both = ", ".join(sorted(kwargs.keys() & settings.keys()))
             raise ConfigurationError(f"{both} is given both as an input and as a condition")
         try:
-            with stand_in_for_recurrent_weights(model, recorder), recorder:
+            with (
+                stand_in_for_recurrent_weights(model, recorder),
+                guard_memory(recorder),
+                recorder,
+            ):
                 result = model(*args, **kwargs, **settings)
         except SmartsimError:
             raise
@@ -192,6 +197,7 @@ _READS_PAST_THE_TRACE = (
     "can't convert meta device type tensor",
     "Tensor.item() cannot be called on meta tensors",
 )
+_WRITES_PAST_THE_TRACE = ("destination is read-only", "array is read-only")
 
 
 def _explain(
@@ -201,9 +207,14 @@ def _explain(
     reason = " ".join(str(error).partition("\nException raised from")[0].split())
     if reason.startswith(_READS_PAST_THE_TRACE):
         return DataDependentControlFlowError(
-            f"Python reads a tensor by tolist(), numpy() or torch.tensor() at {user_line(error)}; "
-            "a trace knows no data, so write that line with tensor operations as torch.stack, "
-            "or read what follows from parameters and the condition alone by item()"
+            f"Python reads a tensor by torch.tensor() at {user_line(error)}; a trace knows no "
+            "data, so write that line with tensor operations as torch.stack, or read what follows "
+            "from parameters and the condition alone by item()"
+        )
+    if reason.endswith(_WRITES_PAST_THE_TRACE):
+        return InvalidModelError(
+            f"Python writes into the memory of a tensor by numpy() at {user_line(error)}; a trace "
+            "leaves the model as it is, so write that line with tensor operations such as copy_"
         )
     where = f"module {place!r}" if place else "its own forward"
     shapes = ", ".join(str(tuple(tensor.shape)) for tensor in given) or "none"

@@ -11,6 +11,7 @@ from smartsim.trace.record.geometry import View
 from smartsim.trace.record.kernels import META
 from smartsim.trace.record.parameters import ModelTensor
 from smartsim.trace.record.tape import DEPLOY, SWITCH, Node, Operand, Value
+from smartsim.trace.record.unchanged import put_back_versions
 
 __all__ = ["TINY_ELEMENTS", "Memories", "Memory"]
 
@@ -48,10 +49,13 @@ class Memories:
             self._names.setdefault(tensor.untyped_storage()._cdata, (kind, name))
         self._at: dict[int, Memory] = {}
         self._views: dict[Any, View] = {}
+        self._versions: list[tuple[torch.Tensor, int]] = []
         self._count = 0
 
     def clear(self) -> None:
         """Forget everything, since values and nodes hold each other, and the model."""
+        put_back_versions(self._versions)
+        self._versions.clear()
         self.leaves.clear()
         self._at.clear()
 
@@ -77,6 +81,8 @@ class Memories:
         value.leaf = tensor if known else None
         value.known, value.tiny = known, known and size <= TINY_ELEMENTS
         self.leaves.append(value)
+        if not tensor.is_inference():
+            self._versions.append((tensor, tensor._version))
         memory = Memory(value, itemsize, tensor, self.view(tensor, size))
         self._at[storage._cdata] = memory
         return memory

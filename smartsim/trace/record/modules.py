@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -66,13 +67,15 @@ def running_modules() -> ModuleStack:
 @contextmanager
 def track_modules(model: torch.nn.Module) -> Iterator[ModuleStack]:
     """Follow which module of `model` is running, by hooks that are no part of the model."""
-    stack = ModuleStack(model)
+    stack, thread = ModuleStack(model), get_ident()
 
     def before(module: torch.nn.Module, _inputs: Any) -> None:
-        stack.enter(module)
+        if get_ident() == thread:  # the hooks are called for all threads
+            stack.enter(module)
 
     def after(_module: torch.nn.Module, _inputs: Any, _outputs: Any) -> None:
-        stack.leave()
+        if get_ident() == thread:
+            stack.leave()
 
     handles = [
         torch_module.register_module_forward_pre_hook(before),

@@ -92,7 +92,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._kernels.run(func, operator, args, kwargs)  # scratch, as of a batch norm
         inputs, attributes = self._read_arguments(operator, args, kwargs)
         if operator.name == "aten._local_scalar_dense":
-            return self._read_scalar(args[0], inputs[0])
+            return self.read(args[0]).item()
         if operator.returns_number:
             return self._compute_known(func, args, kwargs, inputs)
         if operator.shape_only:
@@ -190,17 +190,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         real_args, real_kwargs = compute_arguments(args, kwargs, inputs)
         return func(*real_args, **real_kwargs)
 
-    def _read_scalar(self, tensor: torch.Tensor, operand: Operand) -> Any:
-        """`.item()`, `float(t)`, `if t:`: the value, if it is known."""
+    def read(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The content of `tensor`, if it is known, for `.item()`, `if t:`, `.numpy()`."""
+        operand = self.operand(tensor, "")
         self._demand_known(operand, "Python reads the value of")
-        (real,), _ = compute_arguments((tensor,), {}, [operand])
-        value = real.item()
-        if operand.value.stage == SWITCH and not isinstance(value, bool):
+        if operand.value.stage == SWITCH and operand.dtype != torch.bool:
             self.notes[
                 f"the condition is read as a Python number at {user_line(short=True)}: "
                 "what follows from that number alone counts as stage deploy"
             ] = None
-        return value
+        (real,), _ = compute_arguments((tensor,), {}, [operand])
+        return torch.as_tensor(real)
 
     def _demand_known(self, operand: Operand, what: str) -> None:
         value = operand.value

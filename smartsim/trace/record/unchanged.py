@@ -1,4 +1,4 @@
-"""A model, and torch itself, left exactly as they were found."""
+"""A model, left exactly as it was found."""
 
 import types
 from collections import OrderedDict, defaultdict, deque
@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import is_
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-__all__ = ["keep_buffers_unchanged", "keep_model_unchanged", "keep_torch_unchanged"]
+__all__ = ["keep_model_unchanged", "put_back_versions"]
 
 _CONTAINERS = frozenset((dict, OrderedDict, defaultdict, list, set, deque))
 _ATOMS = frozenset((bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device))
@@ -22,9 +24,9 @@ _MOST_OBJECTS = 100_000
 def keep_model_unchanged(model: torch.nn.Module) -> Iterator[None]:
     """Run `model` in eval mode, then put back all that its forward assigned.
 
-    That is every attribute of its modules and of the objects and containers that these hold, the
-    memory behind its tensors, and whether they require gradients. Values of tensors are safe
-    already: under a trace no op is ever executed on a tensor of the model.
+    That is every attribute of its modules and of the objects, containers and arrays that these
+    hold; of its tensors the memory behind them, their gradients, hooks and attributes. Values of
+    tensors are safe already: under a trace no op is ever executed on a tensor of the model.
     """
     modules = [(module, module.training) for module in model.modules()]
     memory = _remember(model)
@@ -38,37 +40,34 @@ def keep_model_unchanged(model: torch.nn.Module) -> Iterator[None]:
             _set_mode(module, training=mode)
 
 
-@contextmanager
-def keep_buffers_unchanged(model: torch.nn.Module) -> Iterator[None]:
-    """Put back the values of all buffers, for a pass that executes the model's ops."""
-    values = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for buffer, value in values:
-                if not torch.equal(buffer, value):
-                    buffer.copy_(value)
-
-
-@contextmanager
-def keep_torch_unchanged() -> Iterator[None]:
-    """No gradients and no cache of autocast weights inside; torch's random state is put back."""
-    state, caches = torch.get_rng_state(), torch.is_autocast_cache_enabled()
-    torch.set_autocast_cache_enabled(False)
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        torch.set_autocast_cache_enabled(caches)
-        torch.set_rng_state(state)
-
-
 def _set_mode(module: torch.nn.Module, *, training: bool) -> None:
     if isinstance(module, torch.jit.ScriptModule):
         module.training = training
     else:  # past any setter of the user's
         vars(module)["training"] = training
+
+
+def put_back_versions(versions: Iterable[tuple[torch.Tensor, int]]) -> None:
+    """Let autograd forget in-place ops that were recorded and not executed.
+
+    It counts writes to each tensor, and refuses a backward pass through one that was written to
+    after the forward pass.
+    """
+    written = [(tensor, version) for tensor, version in versions if tensor._version != version]
+    if written:
+        tensors, before = zip(*written, strict=True)
+        torch._C._autograd._unsafe_set_version_counter(tensors, before)
+
+
+class _TensorMemory(NamedTuple):
+    """What a tensor looked like, its values apart; there are many, so it must be made fast."""
+
+    tensor: torch.Tensor
+    data: torch.Tensor
+    requires_grad: bool
+    grad: torch.Tensor | None
+    hooks: tuple[dict[Any, Any], dict[Any, Any]] | None
+    attributes: dict[str, Any] | None
 
 
 @dataclass(slots=True)
@@ -78,7 +77,8 @@ class _Memory:
     attributes: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
     contents: list[tuple[Any, Any]] = field(default_factory=list)
     empty: list[Any] = field(default_factory=list)
-    tensors: list[tuple[torch.Tensor, torch.Tensor, bool]] = field(default_factory=list)
+    arrays: list[tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=list)
+    tensors: list[_TensorMemory] = field(default_factory=list)
 
 
 def _remember(model: torch.nn.Module) -> _Memory:
@@ -107,7 +107,14 @@ def _remember_one(item: Any, memory: _Memory) -> Iterable[Any]:
         held: Iterable[Any] = item.values() if isinstance(item, dict) else item
         return held
     if isinstance(item, torch.Tensor):
-        memory.tensors.append((item, item.data, item.requires_grad))
+        grad = item.grad if item.is_leaf else None
+        memory.tensors.append(
+            _TensorMemory(item, item.data, item.requires_grad, grad, *_copy_dicts(item))
+        )
+        return ()
+    if isinstance(item, np.ndarray):
+        if item.flags.writeable and item.dtype != object:
+            memory.arrays.append((item, item.copy()))
         return ()
     if kind is tuple:
         return tuple(item)
@@ -139,11 +146,44 @@ def _put_back(memory: _Memory) -> None:
         if not _is_same(container, content):
             container.clear()
             (container.extend if isinstance(container, list | deque) else container.update)(content)
-    for tensor, data, requires_grad in memory.tensors:
-        if tensor.layout == torch.strided and not _shows_same(tensor, data):
-            tensor.data = data
-        if tensor.requires_grad != requires_grad:
-            tensor.requires_grad_(requires_grad)
+    for array, values in memory.arrays:
+        if array.tobytes() != values.tobytes():
+            array[...] = values
+    for tensor in memory.tensors:
+        _put_back_tensor(tensor)
+
+
+def _copy_dicts(tensor: torch.Tensor) -> tuple[Any, dict[str, Any] | None]:
+    """A tensor's hooks, with their handles' own dictionary, and its attributes; None if none."""
+    hooks, attributes = tensor._backward_hooks, vars(tensor)
+    return (hooks, hooks.copy()) if hooks else None, attributes.copy() if attributes else None
+
+
+def _put_back_tensor(memory: _TensorMemory) -> None:
+    tensor, data, requires_grad, grad, hooks, attributes = memory
+    if tensor.layout == torch.strided and not _shows_same(tensor, data):
+        tensor.data = data
+    if tensor._backward_hooks or hooks:
+        _put_back_hooks(tensor, hooks)
+    held = vars(tensor)
+    if (held or attributes) and not _is_same(held, attributes or {}):
+        held.clear()
+        held.update(attributes or {})
+    if tensor.requires_grad != requires_grad:
+        tensor.requires_grad_(requires_grad)
+    if tensor.is_leaf and tensor.grad is not grad:
+        tensor.grad = grad
+
+
+def _put_back_hooks(
+    tensor: torch.Tensor, hooks: tuple[dict[Any, Any], dict[Any, Any]] | None
+) -> None:
+    held, entries = hooks or (None, {})
+    if tensor._backward_hooks is not held:
+        tensor._backward_hooks = held
+    if held is not None and not _is_same(held, entries):
+        held.clear()
+        held.update(entries)
 
 
 def _shows_same(tensor: torch.Tensor, data: torch.Tensor) -> bool:

@@ -227,15 +227,17 @@ def test_scripted_modules_are_traced_in_eval_mode_and_put_back() -> None:
     assert all(module.training for module in model.modules())
 
 
-def test_measuring_densities_leaves_buffers_as_they_were() -> None:
+def test_measuring_densities_leaves_the_values_of_a_model_as_they_were() -> None:
     def forward(module: Any, x: Tensor) -> Tensor:
         module.seen.add_(1)
+        module.w[0].mul_(2)
         module.history.append(x)
         return nn.functional.linear(x.relu(), module.w)
 
     model = Calling(forward, w=nn.Parameter(torch.ones(3, 4)), seen=torch.zeros(()), history=[])
     graph, data = trace_model(model, (2, 4)), torch.randn(2, 4)
     before = describe(model)
-    measure_density(model, [data], graph)
+    measure_density(model, [data, data], graph)
     assert_same(before, describe(model))
+    assert [tensor._version for tensor in model.state_dict().values()] == [0, 0]
     assert model.history == []
