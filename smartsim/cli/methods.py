@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from smartsim.cli.door.answer import tell
-from smartsim.cli.door.kinds import ARCHITECTURE_NAME, LAMS, MODEL_NAME
+from smartsim.cli.door.kinds import ARCHITECTURE_NAME, LAMS, METHOD_NAMES, MODEL_NAME
 from smartsim.cli.options import PAPER_INPUT, stack
 from smartsim.cli.progress import open_bar
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["MethodChoice", "collect_method_weights", "method_options", "trace_methods"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-_LABELS = {"pgdat": "PGD-AT", "oat": "OAT", "float": "FLOAT", "smart": "SMART"}
+_FOUR = "pgdat,oat,float,smart"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +30,16 @@ class MethodChoice:
     """Which networks a report compares, as `method_options` reads them.
 
     Attributes:
-        arch: Backbone of the four methods.
-        classes: Classes of the four methods.
+        methods: Which of the built-in methods.
+        arch: Their backbone.
+        classes: Their classes.
         input: Input shape, such as "1,3,32,32".
         film_dimension: Length of the code of lam that OAT's FiLM layers get.
         lam: Values of lam.
         add: Models of the user's own.
     """
 
+    methods: tuple[str, ...] = tuple(_FOUR.split(","))
     arch: str = "resnet34"
     classes: int = 10
     input: str = PAPER_INPUT
@@ -56,21 +58,26 @@ class MethodChoice:
         return f"{self.arch}, {self.classes} classes, input {self.input}"
 
     def name_model(self, method: str) -> str:
-        """One of the four methods as `load_model` names it."""
-        film = f",film_dimension={self.film_dimension}" if method == "oat" else ""
+        """One of the methods as `load_model` names it."""
+        from smartsim.models import METHODS
+
+        film = f",film_dimension={self.film_dimension}" if METHODS[method].film else ""
         return f"{method}:{self.arch}:classes={self.classes}{film}"
 
 
 def method_options(command: F) -> F:
     """The options of a report that traces the four methods; read into `MethodChoice`."""
     return stack(
+        click.option(
+            "--methods", type=METHOD_NAMES, default=_FOUR, help="Built-in methods to compare."
+        ),
         click.option("--arch", type=ARCHITECTURE_NAME, default="resnet34", help="Backbone."),
         click.option(
             "--classes",
             type=click.IntRange(1),
             default=10,
             metavar="INTEGER",
-            help="Classes of the four methods.",
+            help="Classes of the methods.",
         ),
         click.option("--input", default=PAPER_INPUT, metavar="SHAPE", help="Input shape."),
         click.option("--film-dimension", default=1, help="Length of OAT's code of lam."),
@@ -79,7 +86,7 @@ def method_options(command: F) -> F:
             "--add",
             type=MODEL_NAME,
             multiple=True,
-            help="A model of your own beside the four, package.module:callable.",
+            help="A model of your own beside them, package.module:callable.",
         ),
     )(command)
 
@@ -87,29 +94,29 @@ def method_options(command: F) -> F:
 def collect_method_weights(
     choice: MethodChoice,
 ) -> "Mapping[str, Mapping[str, NDArray[np.float64]]]":
-    """Effective weights of the four methods at the largest lam."""
+    """Effective weights of the methods at the largest lam."""
     from smartsim.models import METHODS
     from smartsim.trace import collect_weights, load_model, parse_shape
 
     return {
-        _LABELS.get(method, method): collect_weights(
+        METHODS[method].title: collect_weights(
             load_model(choice.name_model(method)),
             parse_shape(choice.input),
             condition={"lam": max(choice.lam)},
         )
-        for method in METHODS
+        for method in choice.methods
     }
 
 
 def trace_methods(choice: MethodChoice) -> "list[MethodTraces]":
-    """The four methods, then the user's own models, each at every lam."""
+    """The methods, then the user's own models, each at every lam."""
     import torch
 
     from smartsim.models import METHODS, ConditionalModel, freeze_noise
     from smartsim.report.methods import MethodTraces
     from smartsim.trace import load_model
 
-    specs = {name: choice.name_model(name) for name in METHODS}
+    specs = {name: choice.name_model(name) for name in choice.methods}
     total = len(choice.lam) * (len(specs) + len(choice.add)) + 2
     traces = []
     with open_bar(total, "tracing") as bar:
@@ -121,7 +128,7 @@ def trace_methods(choice: MethodChoice) -> "list[MethodTraces]":
                 variant = f"{spec},noise=frozen"
                 still = freeze_noise(model, torch.Generator())
                 frozen = _trace_paths(still, variant, choice, (1.0,), bar)[1.0]
-            label = _LABELS.get(method, method)
+            label = METHODS[method].title
             traces.append(MethodTraces(label=label, paths=paths, frozen=frozen))
         for name in choice.add:
             label = name.rpartition(":")[2]

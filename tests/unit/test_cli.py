@@ -198,6 +198,15 @@ def test_table2_prints_the_one_format_that_is_asked_for() -> None:
     assert {row["method"] for row in rows} == {"PGD-AT", "OAT", "FLOAT", "SMART"}
 
 
+def test_table2_compares_the_methods_that_are_named() -> None:
+    table = json.loads(expect(run(*SMALL, "--methods", "oat,smart", "--json")))
+    assert table["methods"] == ["OAT", "SMART"]
+    printed = json.loads(expect(run("report", "table2", "--methods", "oat,smart", "--json")))
+    kinds = {row["kind"] for row in printed["rows"] if row["metric"].startswith("normalised")}
+    assert kinds == {"derived"}  # the paper's are ratios to a column that is not there
+    assert "published" in {row["kind"] for row in printed["rows"]}
+
+
 def test_table2_shows_ones_own_models_beside_the_four(folder: Path) -> None:
     write_module(
         folder,

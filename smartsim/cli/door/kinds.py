@@ -18,6 +18,7 @@ __all__ = [
     "FORMAT_NAME",
     "IN_FILE",
     "LAMS",
+    "METHOD_NAMES",
     "MODEL_NAME",
     "TABLE_NAME",
     "FileKinds",
@@ -101,6 +102,12 @@ def _list_models() -> Iterable[str]:
     return [*METHODS, *(f"{method}:{arch}" for method in METHODS for arch in _list_architectures())]
 
 
+def _list_methods() -> Iterable[str]:
+    from smartsim.models.catalogue import METHODS
+
+    return METHODS
+
+
 TABLE_NAME = Name("name", _list_tables, joined_by="+")
 ACCELERATOR_NAME = Name("name", _list_accelerators)
 CONVENTION_NAME = Name("name", _list_conventions)
@@ -160,6 +167,12 @@ class Several(click.ParamType[tuple[Any, ...]]):
 
 
 FORMATS = Several("formats", FORMAT_NAME)
+METHOD_NAMES = Several(
+    "names",
+    Name("name", _list_methods, takes_file=False),
+    wrong="must be names of built-in methods, such as oat,smart; see `smartsim models`",
+    is_possible=lambda names: bool(names) and set(names) <= set(_list_methods()),
+)
 LAMS = Several(
     "numbers",
     click.FLOAT,

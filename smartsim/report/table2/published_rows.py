@@ -38,6 +38,8 @@ def add_published_rows(table: Table2, published: PublishedTable) -> Table2:
     for ratio in published.comparison.ratios:
         rows += _ratio_rows(rows, ratio, published, f"convention {table.convention.name}")
     shown = [row for row in rows if set(row.values) & set(table.methods)]
+    if published.comparison.baseline not in table.methods:  # ours are ratios to another column
+        shown = [r for r in shown if r.kind != "published" or not r.metric.startswith("normalised")]
     return _annotate(dataclasses.replace(table, rows=tuple(shown)), published.comparison)
 
 
