@@ -12,6 +12,7 @@ from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.models import ConditionalModel
 from smartsim.models.layers import Conv2d, Linear
 from smartsim.records.files import read_json, write_json_atomically
+from smartsim.records.locks import keep_to_this_process
 from smartsim.train.data import Dataset, load_dataset
 from smartsim.train.evaluate.naming import describe_setting, name_model
 from smartsim.train.evaluate.plans import ATTACKS, EvaluationSettings
@@ -59,7 +60,8 @@ def evaluate_run(
         The file.
 
     Raises:
-        ConfigurationError: If settings do not fit, or the file cannot be written.
+        ConfigurationError: If settings do not fit, the file cannot be written, or another process
+            writes it.
         FileFormatError: If the run, its checkpoint or a file to be added to is damaged, the file
             was made with other settings, or the run was trained on other data.
     """
@@ -96,17 +98,22 @@ def evaluate_run(
     if trained.method == "sparse":
         checkpoint = run_folder.best if which == "best" else run_folder.last
         head["layers"] = _count_layers(model, load_checkpoint(checkpoint).masks)
-    rows = _rows_of(path, head) if path.exists() else []
+    if not _lams_left(asked, _rows_of(path, head)):
+        return path
     images, labels = data.test_images.to(device), data.test_labels.to(device)
-    done = {row["lam"] for row in rows}
-    left = [lam for lam in asked if lam not in done]
-    if left:
-        _prepare_output(path)
-    for lam in left:
-        scores = evaluate_lam(model, images, labels, lam, settings, tell=tell)
-        rows += [score.to_dict() for score in scores]
-        write_json_atomically(path, {**head, **(facts or {}), "results": rows})
+    _prepare_output(path)
+    with keep_to_this_process(path.with_name(f".{path.name}.lock"), f"writes {path}"):
+        rows = _rows_of(path, head)
+        for lam in _lams_left(asked, rows):
+            scores = evaluate_lam(model, images, labels, lam, settings, tell=tell)
+            rows += [score.to_dict() for score in scores]
+            write_json_atomically(path, {**head, **(facts or {}), "results": rows})
     return path
+
+
+def _lams_left(asked: Sequence[float], rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    done = {row["lam"] for row in rows}
+    return [lam for lam in asked if lam not in done]
 
 
 def _check_data(folder: RunFolder, data: Dataset) -> None:
@@ -151,6 +158,8 @@ def _count_layers(model: ConditionalModel, masks: Mapping[str, Tensor]) -> list[
 
 def _rows_of(path: Path, head: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The results that a file has already, if they were measured in the same way."""
+    if not path.exists():
+        return []
     found = read_json(path, "a result file of the evaluator")
     for key in ("format", "method", "protocol", "trained", "progress", "data"):
         same = found.get(key) == head[key]

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from smartsim.records.files import (
     write_json_atomically,
     write_text_atomically,
 )
+from smartsim.records.locks import keep_to_this_process
 from smartsim.train.loop.checkpoint import Place
 from smartsim.train.settings import TrainSettings
 
@@ -51,6 +53,21 @@ class RunFolder:
     def best(self) -> Path:
         """The checkpoint with the best validation score."""
         return self.path / "best.safetensors"
+
+    @contextmanager
+    def kept(self, *, resume: bool) -> Iterator[None]:
+        """Let no other process train here meanwhile.
+
+        Raises:
+            ConfigurationError: If one does.
+        """
+        if not resume:
+            self.path.mkdir(parents=True, exist_ok=True)
+        elif not self.path.is_dir():  # what follows says so better than a lock can
+            yield
+            return
+        with keep_to_this_process(self.path / "run.lock", f"trains in {self.path}"):
+            yield
 
     def create(self, settings: TrainSettings, facts: Mapping[str, Any]) -> None:
         """Start the folder with the run's settings and what it is made with.

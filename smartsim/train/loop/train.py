@@ -7,6 +7,7 @@ due when enough time has passed.
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -97,23 +98,25 @@ def train(
         How far it came. The weights are in the folder's checkpoints.
 
     Raises:
-        ConfigurationError: If settings and data do not fit, or the folder is taken.
+        ConfigurationError: If settings and data do not fit, the folder is taken, or another
+            process trains in it.
         FileFormatError: If a checkpoint is damaged or of another network.
         TrainingError: If the loss or a weight is no longer finite.
     """
     run = prepare_run(settings, dataset, RunFolder(path=folder), device, processes or Processes())
-    if resume:
-        restore_run(run)
-    elif run.processes.leads:
-        data = {"name": dataset.name, "sha256": dataset.checksum}
-        run.folder.create(settings, {**(facts or {}), "data": data, "device": str(device)})
-    started = time.monotonic() - run.place.seconds
-    run.saved_at = run.flushed_at = time.monotonic()
-    while run.place.epoch < settings.epochs:
-        stopped = _run_epoch(run, stop, progress, checkpoint_seconds, started)
-        if stopped:
-            return Trained(place=run.place, finished=False)
-    return Trained(place=run.place, finished=True)
+    with run.folder.kept(resume=resume) if run.processes.leads else nullcontext():
+        if resume:
+            restore_run(run)
+        elif run.processes.leads:
+            data = {"name": dataset.name, "sha256": dataset.checksum}
+            run.folder.create(settings, {**(facts or {}), "data": data, "device": str(device)})
+        started = time.monotonic() - run.place.seconds
+        run.saved_at = run.flushed_at = time.monotonic()
+        while run.place.epoch < settings.epochs:
+            stopped = _run_epoch(run, stop, progress, checkpoint_seconds, started)
+            if stopped:
+                return Trained(place=run.place, finished=False)
+        return Trained(place=run.place, finished=True)
 
 
 def _run_epoch(

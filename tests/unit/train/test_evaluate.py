@@ -414,7 +414,8 @@ def test_a_result_file_whose_attacks_were_told_in_fewer_words_is_added_to(
 def test_the_folder_of_a_result_file_is_made(run: Path, tmp_path: Path) -> None:
     path = tmp_path / "new" / "newer" / "results.json"
     evaluate_run(run, _settings("clean"), lams=(0.0,), dataset=tiny_data(), output=path)
-    assert [found.name for found in path.parent.iterdir()] == ["results.json"]
+    names = sorted(found.name for found in path.parent.iterdir())
+    assert names == [".results.json.lock", "results.json"]
 
 
 # The second name is short enough for a file, but not for the temporary one beside it: a write that
