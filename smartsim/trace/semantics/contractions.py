@@ -1,9 +1,10 @@
 """Matrix products over known zeros: exact, and cheap where nothing is known."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smartsim.graph import Work
 from smartsim.trace.record.geometry import Bits
@@ -32,17 +33,108 @@ def _factors(node: Node) -> tuple[int, int]:
     return (1, 2) if node.name in ("aten.addmm", "aten.baddbmm", "aten.addmv") else (0, 1)
 
 
-def _as_matrices(node: Node) -> tuple[Bits, Bits]:
-    """Nonzeros of the factors as (.., m, k) and (.., k, n), a vector as one column or row."""
-    first, second = (node.inputs[i].written_bits() for i in _factors(node))
-    if first.ndim == 1:
-        first = first[None, :]
-    return first, second[:, None] if second.ndim == 1 else second
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """Nonzeros of a batch of matrices: of `(.., rows, columns)`, or a product of these two.
+
+    Most patterns are products: dense matrices, padded windows, masked channels. Then two vectors
+    tell all about a matrix, and a question about it costs no more than they are long.
+
+    Attributes:
+        rows: Which rows hold anything.
+        columns: Which columns hold anything.
+        bits: The matrix; None where an element is there wherever its row and its column are.
+    """
+
+    rows: Bits
+    columns: Bits
+    bits: Bits | None = None
+
+    def write(self) -> Bits:
+        """The matrix, written out."""
+        return _outer(self.rows, self.columns) if self.bits is None else self.bits
+
+    @property
+    def transposed(self) -> "_Pattern":
+        """The same with rows for columns."""
+        bits = None if self.bits is None else np.swapaxes(self.bits, -1, -2)
+        return _Pattern(self.columns, self.rows, bits)
 
 
-def _matmul_counts(node: Node) -> Any:
-    first, second = _as_matrices(node)
-    return np.rint(first.astype(np.float32) @ second.astype(np.float32)).astype(np.int64)
+def _outer(rows: Bits, columns: Bits) -> Bits:
+    return np.asarray(rows[..., None] & columns[..., None, :])
+
+
+def _find_pattern(bits: Bits | None, shape: tuple[int, ...]) -> _Pattern:
+    if bits is None:
+        return _Pattern(np.ones(shape[:-1], np.bool_), np.ones((*shape[:-2], shape[-1]), np.bool_))
+    bits = bits.reshape(shape)
+    rows, columns = np.asarray(bits.any(axis=-1)), np.asarray(bits.any(axis=-2))
+    is_product = bool((_count(rows) * _count(columns)).sum() == np.count_nonzero(bits))
+    return _Pattern(rows, columns, None if is_product else bits)
+
+
+def _count(bits: Bits, axis: int = -1) -> NDArray[np.int64]:
+    return np.asarray(np.count_nonzero(bits, axis=axis), dtype=np.int64)
+
+
+def _factor_patterns(node: Node) -> tuple[_Pattern, _Pattern]:
+    """The factors as (.., m, k) and (.., k, n), a vector as one row or column."""
+    first, second = (node.inputs[i] for i in _factors(node))
+    row, column = first.shape, second.shape
+    return (
+        _find_pattern(first.bits, row if len(row) > 1 else (1, *row)),
+        _find_pattern(second.bits, column if len(column) > 1 else (*column, 1)),
+    )
+
+
+def _meet(first: _Pattern, second: _Pattern) -> _Pattern:
+    """Elements of a product to which any two nonzeros contribute."""
+    if second.bits is None:
+        return _Pattern(_touched(first, second.rows), second.columns)
+    if first.bits is None:
+        return _Pattern(first.rows, _touched(second.transposed, first.columns))
+    met = np.asarray(_multiply(first.bits, second.bits) > 0)
+    return _find_pattern(met, met.shape)
+
+
+def _multiply(first: Bits, second: Bits) -> NDArray[np.float32]:
+    return np.asarray(first.astype(np.float32) @ second.astype(np.float32))
+
+
+def _touched(pattern: _Pattern, columns: Bits) -> Bits:
+    """Rows that hold anything within the given columns."""
+    if pattern.bits is None:
+        shared = np.asarray((pattern.columns & columns).any(axis=-1))
+        return np.asarray(pattern.rows & shared[..., None])
+    return np.asarray((pattern.bits & columns[..., None, :]).any(axis=-1))
+
+
+def _both(first: _Pattern, second: _Pattern) -> Bits:
+    if first.bits is None and second.bits is None:
+        return _outer(first.rows & second.rows, first.columns & second.columns)
+    return first.write() & second.write()
+
+
+def _count_products(first: _Pattern, second: _Pattern, wanted: _Pattern) -> int:
+    """Products of two nonzeros in the wanted elements."""
+    if wanted.bits is None:
+        down = _count_within(first.transposed, wanted.rows)
+        return int((down * _count_within(second, wanted.columns)).sum())
+    if second.bits is None:
+        each = _count_within(first, second.rows)[..., None]
+        return int((each * _count_within(wanted, second.columns)[..., None]).sum())
+    if first.bits is None:
+        return _count_products(second.transposed, first.transposed, wanted.transposed)
+    numbers = _multiply(first.bits, second.bits)
+    return int(np.rint(numbers[wanted.bits]).astype(np.int64).sum())
+
+
+def _count_within(pattern: _Pattern, columns: Bits) -> NDArray[np.int64]:
+    """How much each row holds within the given columns."""
+    if pattern.bits is None:
+        return np.asarray(pattern.rows * _count(pattern.columns & columns)[..., None])
+    return _count(pattern.bits & columns[..., None, :])
 
 
 def _matmul_known(node: Node) -> bool:
@@ -52,10 +144,15 @@ def _matmul_known(node: Node) -> bool:
 def _matmul_zeros(node: Node) -> Bits | None:
     if _factors(node) == (1, 2) or not _matmul_known(node):
         return None
-    first, second = (node.inputs[i] for i in _factors(node))
-    if first.bits is None and len(second.shape) > 1 and second.written_bits().any(axis=-2).all():
+    met = _meet(*_factor_patterns(node))
+    if met.bits is None and met.rows.all() and met.columns.all():
         return None
-    return np.asarray(_matmul_counts(node) > 0).reshape(node.outputs[0].shape)
+    return met.write().reshape(node.outputs[0].shape)
+
+
+def _wanted(first: _Pattern, second: _Pattern, out: Bits | None) -> _Pattern:
+    """What is needed of the result, as (.., m, n)."""
+    return _find_pattern(out, (*first.rows.shape, second.columns.shape[-1]))
 
 
 def _matmul_reads(node: Node, out: Bits | None) -> list[Bits | None]:
@@ -63,16 +160,11 @@ def _matmul_reads(node: Node, out: Bits | None) -> list[Bits | None]:
     reads: list[Bits | None] = [None] * len(node.inputs)
     if out is None and not _matmul_known(node):
         return reads
-    first, second = _as_matrices(node)
-    shape = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
-    wanted = np.ones((*shape, first.shape[-2], second.shape[-1]), dtype=np.bool_)
-    if out is not None:
-        wanted = out.reshape(wanted.shape)
-    numbers = wanted.astype(np.float32)
-    left = numbers @ np.swapaxes(second, -1, -2).astype(np.float32) > 0
-    right = np.swapaxes(first, -1, -2).astype(np.float32) @ numbers > 0
-    reads[a] = (left & first).reshape(node.inputs[a].shape)
-    reads[b] = (right & second).reshape(node.inputs[b].shape)
+    first, second = _factor_patterns(node)
+    wanted = _wanted(first, second, out)
+    left, right = _meet(wanted, second.transposed), _meet(first.transposed, wanted)
+    reads[a] = _both(left, first).reshape(node.inputs[a].shape)
+    reads[b] = _both(right, second).reshape(node.inputs[b].shape)
     if a == 1 and out is not None:
         reads[0] = narrow(out, node.inputs[0])
     return reads
@@ -81,14 +173,12 @@ def _matmul_reads(node: Node, out: Bits | None) -> list[Bits | None]:
 def _matmul_live(node: Node, out: Bits | None) -> Work | None:
     if out is None and not _matmul_known(node):
         return None
-    first, second = _as_matrices(node)
-    if out is None:
-        across = first.sum(axis=-2, dtype=np.int64) * second.sum(axis=-1, dtype=np.int64)
-        sites, outputs = int(across.sum()), int(np.prod(node.outputs[0].shape))
-    else:
-        counts = _matmul_counts(node)
-        wanted = out.reshape(counts.shape)
-        sites, outputs = int(counts[wanted].sum()), int(np.count_nonzero(wanted))
+    first, second = _factor_patterns(node)
+    wanted = _wanted(first, second, out)
+    sites = _count_products(first, second, wanted)
+    outputs = int((_count(wanted.rows) * _count(wanted.columns)).sum())
+    if wanted.bits is not None:
+        outputs = int(np.count_nonzero(wanted.bits))
     return Work(sites=sites, sites_in_bounds=sites, outputs=outputs)
 
 

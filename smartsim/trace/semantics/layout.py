@@ -1,4 +1,6 @@
-"""Reshapes, copies and concatenations: every output element is one input element."""
+"""Reshapes, copies, concatenations and paddings: every output element is one input
+element, or a constant.
+"""
 
 from collections.abc import Mapping
 
@@ -65,6 +67,35 @@ def _read_cat(node: Node, out: Bits | None) -> Reads:
     return [out[place].reshape(o.shape) if o.view.shape != (0,) else None for o, place in places]
 
 
+def _padded(node: Node) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where the input lies in a padded output, and which part of the input that is."""
+    pads, shape = node.attributes["pad"], node.inputs[0].shape
+    inside, kept = [], []
+    for axis, size in enumerate(shape):
+        place = 2 * (len(shape) - 1 - axis)  # pairs stand from the last dimension to the first
+        before, after = pads[place : place + 2] if place < len(pads) else (0, 0)
+        inside.append(slice(max(before, 0), max(before, 0) + size + min(before, 0) + min(after, 0)))
+        kept.append(slice(max(-before, 0), size - max(-after, 0)))
+    return tuple(inside), tuple(kept)
+
+
+def _zeros_pad(node: Node) -> Bits | None:
+    bits, constant = node.inputs[0].bits, node.attributes.get("value", 0) != 0
+    if bits is None and constant:
+        return None
+    inside, kept = _padded(node)
+    padded = np.full(output_shape(node), constant)
+    padded[inside] = True if bits is None else bits[kept]
+    return padded
+
+
+def _read_pad(node: Node, out: Bits | None) -> Reads:
+    inside, kept = _padded(node)
+    read = np.zeros(node.inputs[0].shape, dtype=np.bool_)
+    read[kept] = True if out is None else out[inside]
+    return [read]
+
+
 LAYOUT: Mapping[str, Rule] = {
     **{
         f"aten.{name}": Rule(_zeros_clone, read_first, live_first)
@@ -74,6 +105,7 @@ LAYOUT: Mapping[str, Rule] = {
         f"aten.{name}": Rule(_zeros_reshape, _read_reshape, live_pointwise)
         for name in ("_unsafe_view", "view_copy", "_reshape_copy")
     },
+    "aten.constant_pad_nd": Rule(_zeros_pad, _read_pad, live_pointwise, plain=False),
     "aten.cat": Rule(_zeros_cat, _read_cat, live_pointwise),
     "aten.stack": Rule(_zeros_cat, _read_cat, live_pointwise),
 }

@@ -20,10 +20,7 @@ Answers = tuple[Callable[[Node], Bits | None], Callable[[Node, Bits | None], lis
 
 _LARGEST_MAP = 1 << 22
 _CONTROLS = frozenset(("index", "indices"))
-_FILLERS = frozenset(
-    f"aten.{name}"
-    for name in ("constant_pad_nd", "scatter", "index_fill", "tril", "triu", "im2col")
-)
+_FILLERS = frozenset(f"aten.{name}" for name in ("scatter", "index_fill", "tril", "triu", "im2col"))
 """Moves that put a constant where no element goes: zero, or their argument `value`."""
 
 
@@ -183,7 +180,7 @@ def _copy_reads(node: Node, out: Bits | None) -> list[Bits | None]:
 
 
 _MOVES = """
-    flip roll repeat constant_pad_nd reflection_pad1d reflection_pad2d replication_pad1d
+    flip roll repeat reflection_pad1d reflection_pad2d replication_pad1d
     replication_pad2d index_select index gather im2col pixel_shuffle pixel_unshuffle
     channel_shuffle upsample_nearest1d upsample_nearest2d upsample_nearest3d take_along_dim
     tril triu index_put index_copy index_fill scatter slice_scatter select_scatter
