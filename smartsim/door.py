@@ -15,6 +15,8 @@ from smartsim.simulate import Accelerator
 if TYPE_CHECKING:
     import torch
 
+    from smartsim.trace.record.arguments import KnownInputs
+
 __all__ = ["summary"]
 
 
@@ -31,6 +33,7 @@ def summary(
     sort: Sort | None = None,
     top: int | None = None,
     declared_zeros: Iterable[str] = (),
+    known_inputs: "KnownInputs" = (),
     ignore: Iterable[str] = (),
     name: str | None = None,
     verbose: bool = True,
@@ -49,6 +52,7 @@ def summary(
         sort: What rows are ordered by, the largest first.
         top: How many rows are shown; the others are summed into one.
         declared_zeros: As `trace_model` takes it.
+        known_inputs: As `trace_model` takes it.
         ignore: Operators to leave out of the counts.
         name: How it is called; None is a built-in's name, or the class.
         verbose: Whether to print it.
@@ -65,7 +69,7 @@ def summary(
         >>> s.total.macs, s.total.parameters
         (11574592, 78042)
     """
-    graph = _trace(model, inputs, condition, declared_zeros, name)
+    graph = _trace(model, inputs, condition, declared_zeros, known_inputs, name)
     counts = count_actions(graph, convention, ignore=ignore)
     made = Summary(graph=graph, counts=counts)
     priced = None if format is None else made.energy(format, table)
@@ -91,10 +95,11 @@ def _trace(
     inputs: Any,
     condition: Mapping[str, float] | None,
     declared_zeros: Iterable[str],
+    known_inputs: "KnownInputs",
     name: str | None,
 ) -> Graph:
     if isinstance(model, Graph):
-        if inputs is not None or condition:
+        if inputs is not None or condition or known_inputs:
             raise ConfigurationError("a graph has its inputs and its condition; leave them out")
         return model
     from smartsim.trace import load_model, trace_model
@@ -104,5 +109,10 @@ def _trace(
     loaded = load_model(model) if isinstance(model, str) else model
     name = model if name is None and isinstance(model, str) else name
     return trace_model(
-        loaded, inputs, condition=condition, declared_zeros=declared_zeros, name=name
+        loaded,
+        inputs,
+        condition=condition,
+        declared_zeros=declared_zeros,
+        known_inputs=known_inputs,
+        name=name,
     )

@@ -23,29 +23,38 @@ class ModelChoice:
         input: Input shapes as text; none is the paper's.
         condition: What the user of the device sets, as "lam=1.0".
         declare_zeros: Parameters whose zeros are structure.
+        known: Inputs with values, as "mask=[[1,1,0]]".
     """
 
     model: str
     input: tuple[str, ...] = ()
     condition: tuple[str, ...] = ()
     declare_zeros: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
 
     @property
     def is_bare(self) -> bool:
         """Whether the model alone is named."""
-        return not (self.input or self.condition or self.declare_zeros)
+        return not (self.input or self.condition or self.declare_zeros or self.known)
 
     def read_inputs(self) -> list[Any]:
-        """The inputs as tensors without data."""
+        """The inputs as tensors without data; the paper's, if none is given."""
         from smartsim.trace import parse_input
 
-        return [parse_input(text) for text in self.input or (PAPER_INPUT,)]
+        usual = () if self.known else (PAPER_INPUT,)
+        return [parse_input(text) for text in self.input or usual]
 
     def read_condition(self) -> Mapping[str, float]:
         """The condition by name."""
         from smartsim.trace import parse_condition
 
         return parse_condition(self.condition)
+
+    def read_known(self) -> Mapping[str, Any]:
+        """The inputs whose values are known, by name."""
+        from smartsim.trace import parse_known
+
+        return parse_known(self.known)
 
 
 def model_options(*kinds: str) -> Callable[[F], F]:
@@ -75,5 +84,11 @@ def model_options(*kinds: str) -> Callable[[F], F]:
             multiple=True,
             metavar="NAME",
             help="Parameter whose zeros are structure; * for all.",
+        ),
+        click.option(
+            "--known",
+            multiple=True,
+            metavar="NAME=VALUES",
+            help="Input whose values are known, as mask=[[1,1,0]], or mask=@FILE with such JSON.",
         ),
     )

@@ -88,8 +88,8 @@ def _summarise(options: SummaryOptions) -> "Summary":
     is_graph = traced.model.endswith(".json") or traced.model == "-"
     if is_graph and not traced.is_bare:
         raise ConfigurationError(
-            "a graph has its inputs and its condition; leave out --input, --condition and "
-            "--declare-zeros"
+            "a graph has its inputs and its condition; leave out --input, --condition, "
+            "--declare-zeros and --known"
         )
     given, condition = traced.read_inputs(), traced.read_condition()
     return summarise(
@@ -105,6 +105,7 @@ def _summarise(options: SummaryOptions) -> "Summary":
         sort=options.sort,  # type: ignore[arg-type]  # click has checked it
         top=options.top,
         declared_zeros=traced.declare_zeros,
+        known_inputs=traced.read_known(),
         ignore=options.ignore,
         verbose=False,
     )

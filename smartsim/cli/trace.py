@@ -53,6 +53,7 @@ def trace(options: TraceOptions) -> None:
         given,
         condition=condition,
         declared_zeros=traced.declare_zeros,
+        known_inputs=traced.read_known(),
         name=traced.model,
     )
     tell(f"traced {traced.model}: {len(graph.ops)} ops, {len(graph.parameters)} parameters")

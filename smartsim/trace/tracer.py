@@ -9,6 +9,7 @@ from smartsim.errors import ConfigurationError, suggest_name
 from smartsim.graph import Graph
 from smartsim.trace.analyse.assemble import assemble_graph
 from smartsim.trace.analyse.propagate import propagate_needs, propagate_zeros
+from smartsim.trace.record.arguments import KnownInputs
 from smartsim.trace.record.forward import record_forward
 from smartsim.trace.semantics.known import note_chance_zeros, test_leaf
 
@@ -21,6 +22,7 @@ def trace_model(
     *,
     condition: Mapping[str, float] | None = None,
     declared_zeros: Iterable[str] = (),
+    known_inputs: KnownInputs = (),
     name: str | None = None,
 ) -> Graph:
     """Trace `model` by partial evaluation.
@@ -40,6 +42,11 @@ def trace_model(
             each is passed as a 0-d tensor whose value is known.
         declared_zeros: Names of parameters whose exact zeros are structure, for instance of a
             pruned checkpoint; "*" declares all.
+        known_inputs: Names of inputs, as the forward calls them, whose values the trace may know,
+            such as token ids, lengths, or the attention mask of a padded batch: control flow on
+            them is followed, and what a mask among them makes zero is no work. Or such inputs by
+            name, each a tensor, besides those in `inputs`. They stay data: what is computed from
+            them is paid for in every inference.
         name: How reports call the model; its class name if None.
 
     Returns:
@@ -48,7 +55,8 @@ def trace_model(
     Raises:
         ConfigurationError: If an input, a condition or a declared name cannot be.
         InvalidModelError: If a parameter holds NaN, or the forward pass raises.
-        DataDependentControlFlowError: If the forward branches on data or on noise.
+        DataDependentControlFlowError: If the forward branches on noise, or on data that is not
+            declared known.
 
     Example:
         >>> layer = torch.nn.Conv2d(3, 8, 3, bias=False)
@@ -60,7 +68,7 @@ def trace_model(
     if not isinstance(model, torch.nn.Module):
         raise ConfigurationError(f"a model must be a torch.nn.Module, not {type(model).__name__}")
     declared = _resolve_declared(model, declared_zeros)
-    with record_forward(model, inputs, settings) as (recorder, outputs):
+    with record_forward(model, inputs, settings, known_inputs) as (recorder, outputs):
         for leaf in recorder.memories.leaves:
             test_leaf(leaf, zeros_declared=leaf.name in declared)
         recorder.notes |= dict.fromkeys(propagate_zeros(recorder.nodes))

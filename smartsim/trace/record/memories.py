@@ -10,7 +10,7 @@ from smartsim.graph import Role
 from smartsim.trace.record.geometry import View
 from smartsim.trace.record.kernels import META
 from smartsim.trace.record.parameters import ModelTensor
-from smartsim.trace.record.tape import DEPLOY, SWITCH, Node, Operand, Value
+from smartsim.trace.record.tape import DEPLOY, Node, Operand, Value
 from smartsim.trace.record.unchanged import put_back_versions
 
 __all__ = ["TINY_ELEMENTS", "Memories", "Memory"]
@@ -74,7 +74,7 @@ class Memories:
     def _declare(
         self, tensor: torch.Tensor, storage: Any, stage: int, role: Role, name: str
     ) -> Memory:
-        known = stage <= SWITCH and tensor.device != META
+        known = tensor.device != META
         itemsize = tensor.element_size()
         size = storage.nbytes() // itemsize
         value = self.new_value(size, stage, role=role, name=name)

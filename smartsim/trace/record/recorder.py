@@ -104,7 +104,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         node = Node(operator.name, module, kind, stage, inputs, [], attributes, func, args, kwargs)
         if operator.writes is None:
             result = self._run(operator, node)
-            self._write_results(node, result)
+            self._write_results(operator, node, result)
         else:
             result = self._overwrite(operator, node)
         if node.outputs:
@@ -209,17 +209,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if value.stage > SWITCH:
             raise DataDependentControlFlowError(
                 f"{what} a tensor that depends on {_DEPENDENCE[value.stage]} at {user_line()}; "
-                "a trace can follow control flow on parameters and on the condition only, so write "
-                "that line with tensor operations such as torch.where"
+                "a trace can follow control flow on parameters, on the condition and on inputs "
+                "that known_inputs declares (--known on the command line), so declare what that "
+                "line reads, or write it with tensor operations such as torch.where"
             )
         raise InvalidModelError(
             f"{what} a tensor on the meta device at {user_line()}; "
             "build the model on the CPU, or pass this value as a Python number"
         )
 
-    def _write_results(self, node: Node, result: Any) -> None:
+    def _write_results(self, operator: Operator, node: Node, result: Any) -> None:
         """Each new tensor holds a new value."""
-        known = tiny = node.stage <= SWITCH
+        known = tiny = not operator.is_random
         for operand in node.inputs:
             known, tiny = known and operand.value.known, tiny and operand.value.tiny
         for place, tensor in enumerate(result if isinstance(result, tuple | list) else (result,)):
@@ -259,7 +260,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             old.value.size, max([node.stage, *(v.stage for v in keeps)]), node=node
         )
         value.previous = old.value
-        value.known = value.stage <= SWITCH and all(v.known for v in sources)
+        value.known = not operator.is_random and all(v.known for v in sources)
         value.tiny = value.known and all(v.tiny for v in sources)
         self.memories.replace(target, value)
         node.outputs.append(Operand("0", value, old.view, old.dtype, old.converted))

@@ -11,7 +11,7 @@ import torch
 
 from smartsim.trace.record.evaluate import compute, plain_torch
 from smartsim.trace.record.parameters import ModelTensor
-from smartsim.trace.record.tape import SWITCH, Node, Operand, Value
+from smartsim.trace.record.tape import Node, Operand, Value
 
 __all__ = ["find_mask", "is_scalar_zero", "note_chance_zeros", "test_leaf"]
 
@@ -104,7 +104,6 @@ def is_scalar_zero(node: Node) -> bool:
     return any(
         operand.shape == ()
         and operand.value.tiny
-        and operand.value.stage <= SWITCH
         and not operand.converted
         and float(compute(operand.value)[operand.view.offset]) == 0.0
         for operand in node.inputs

@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,10 +12,9 @@ import torch
 
 from smartsim.errors import USER_CODE_ERRORS, ConfigurationError, suggest_name
 from smartsim.models import METHODS, build_named_model
-from smartsim.trace.record.forward import make_input
 from smartsim.trace.sources.exported import ExportedModel, load_exported
 
-__all__ = ["load_model", "parse_condition", "parse_input", "parse_shape", "takes_argument"]
+__all__ = ["load_model", "takes_argument"]
 
 
 def load_model(name: str, *, draw: bool = True) -> torch.nn.Module:
@@ -137,68 +136,3 @@ def takes_argument(model: torch.nn.Module, name: str) -> bool:
         return name in model.argument_names
     kinds = inspect.signature(model.forward).parameters
     return name in kinds or any(kind.kind is kind.VAR_KEYWORD for kind in kinds.values())
-
-
-def parse_input(text: str) -> tuple[int, ...] | torch.Tensor:
-    """An input such as "1,3,32,32", of the model's float type, or "1,16:int64" of another.
-
-    >>> parse_input("1,16:int64").dtype
-    torch.int64
-
-    Raises:
-        ConfigurationError: If the shape is no list of whole numbers, or the type is none of torch.
-    """
-    shape, colon, kind = text.partition(":")
-    sizes = parse_shape(shape)
-    if not colon:
-        return sizes
-    dtype = getattr(torch, kind.strip(), None)
-    if not isinstance(dtype, torch.dtype):
-        raise ConfigurationError(
-            f"input type {kind!r} is no element type of torch; write int64, bool or float32"
-        )
-    return make_input(sizes, dtype)
-
-
-def parse_shape(text: str) -> tuple[int, ...]:
-    """A shape such as "1,3,32,32".
-
-    >>> parse_shape("1,3,32,32")
-    (1, 3, 32, 32)
-
-    Raises:
-        ConfigurationError: If it is no list of whole numbers of 1 or more.
-    """
-    parts = [part.strip() for part in text.replace("x", ",").split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise ConfigurationError(
-            f"input shape {text!r} must be whole numbers of 1 or more, such as 1,3,32,32"
-        )
-    return tuple(int(part) for part in parts)
-
-
-def parse_condition(texts: tuple[str, ...]) -> Mapping[str, float]:
-    """Conditions such as ("lam=1.0",).
-
-    >>> parse_condition(("lam=0.5",))
-    {'lam': 0.5}
-
-    Raises:
-        ConfigurationError: If one is not NAME=NUMBER.
-    """
-    condition: dict[str, float] = {}
-    for text in texts:
-        name, _, number = text.partition("=")
-        name = name.strip()
-        try:
-            value = float(number)
-        except ValueError as error:
-            raise ConfigurationError(
-                f"condition {text!r} must be NAME=NUMBER, such as lam=1.0"
-            ) from error
-        if not name.isidentifier():
-            raise ConfigurationError(f"condition {text!r} must be NAME=NUMBER, such as lam=1.0")
-        if name in condition:
-            raise ConfigurationError(f"condition {name} is given twice")
-        condition[name] = value
-    return condition
