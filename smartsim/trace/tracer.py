@@ -1,6 +1,6 @@
 """MODEL -> GRAPH: one forward pass under the recorder, one pass forwards, one backwards."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from smartsim.trace.analyse.assemble import assemble_graph
 from smartsim.trace.analyse.propagate import propagate_needs, propagate_zeros
 from smartsim.trace.record.arguments import KnownInputs
 from smartsim.trace.record.forward import record_forward
+from smartsim.trace.record.tape import Node
 from smartsim.trace.semantics.known import note_chance_zeros, test_leaf
 
 __all__ = ["trace_model"]
@@ -73,9 +74,20 @@ def trace_model(
             test_leaf(leaf, zeros_declared=leaf.name in declared)
         recorder.notes |= dict.fromkeys(propagate_zeros(recorder.nodes))
         recorder.notes |= dict.fromkeys(note_chance_zeros(recorder.model_tensors, declared))
+        recorder.notes |= dict.fromkeys(_note_packed_weights(recorder.nodes))
         propagate_needs(recorder.nodes, outputs)
         return assemble_graph(
             recorder, outputs, condition=settings, name=name or type(model).__name__
+        )
+
+
+def _note_packed_weights(nodes: Iterable[Node]) -> Iterator[str]:
+    """A quantised layer of torch keeps its weights in an object that is no tensor."""
+    names = {node.name: node.module for node in reversed(list(nodes))}
+    for name in sorted(name for name in names if name.startswith("quantized.")):
+        yield (
+            f"the weights of {name} are packed (first in module {names[name]!r}): its products are "
+            "counted, but no parameter count has its weights, nor are their zeros known"
         )
 
 

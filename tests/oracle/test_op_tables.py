@@ -91,8 +91,30 @@ EXEMPT: Mapping[tuple[str, str], str] = {
         _upsample_bicubic2d_aa _upsample_bilinear2d_aa upsample_bicubic2d upsample_bilinear2d
         upsample_linear1d upsample_trilinear3d reflection_pad3d replication_pad3d
     """,
-    ("scalar", "complex numbers, which scalars are not"): "complex imag real",
-    ("semantics", "complex numbers: dense"): "complex imag real",
+    ("scalar", "complex numbers, which scalars are not"): """
+        complex imag real _fft_c2c _fft_r2c _fft_c2r
+    """,
+    ("semantics", "complex numbers: dense"): "complex imag real _fft_c2c _fft_r2c _fft_c2r",
+    ("scalar", "places, groups, bags and bins that data says"): """
+        grid_sampler_2d grid_sampler_3d affine_grid_generator _embedding_bag
+        _embedding_bag_forward_only _grouped_mm histc bincount _pack_padded_sequence
+    """,
+    ("semantics", "the same: reads all, and its results are dense"): """
+        grid_sampler_2d grid_sampler_3d affine_grid_generator _embedding_bag
+        _embedding_bag_forward_only _grouped_mm histc bincount
+    """,
+    ("scalar", "constants"): """
+        hann_window hamming_window bartlett_window blackman_window kaiser_window
+    """,
+    ("semantics", "constants: dense"): """
+        hann_window hamming_window bartlett_window blackman_window kaiser_window
+    """,
+    ("scalar", "weights in an object that is no tensor"): """
+        quantized.linear_dynamic quantized.linear_relu_dynamic
+    """,
+    ("semantics", "weights in an object that is no tensor: dense"): """
+        quantized.linear_dynamic quantized.linear_relu_dynamic
+    """,
     ("scalar", "draws of other distributions than a noisy weight has"): """
         exponential log_normal native_dropout empty_permuted float_power
     """,
@@ -108,7 +130,7 @@ FUSED = {"smartsim.multiply_add", "smartsim.fold_batch_norm"}
 
 def missing_from(table: str) -> set[str]:
     names = " ".join(ops for (at, _), ops in EXEMPT.items() if at == table).split()
-    return {f"aten.{name}" for name in names}
+    return {name if "." in name else f"aten.{name}" for name in names}
 
 
 EVERY = sorted(frozenset.union(*TABLES.values()) - FUSED)

@@ -1,4 +1,4 @@
-"""Contractions: convolutions, matrix products, attention."""
+"""Contractions: convolutions, matrix products, attention, Fourier transforms."""
 
 import math
 
@@ -22,6 +22,66 @@ def _contraction(facts: Facts) -> Cost:
 def _inner_product(facts: Facts) -> Cost:
     """One MAC an element; spectral norms divide by it."""
     return Cost(run={"mac": math.prod(facts.shapes.data)})
+
+
+@register_rule("aten._grouped_mm")
+def _grouped_product(facts: Facts) -> Cost:
+    """Products of groups of rows, columns or terms, each of which belongs to one group.
+
+    (m, k) with (g, k, n), (g, m, k) with (k, n), and (m, k) with (k, n), whose terms are grouped,
+    are m * k * n products; (g, m, k) with (g, k, n) is a product for each group.
+    """
+    first, second = (facts.shapes.arguments[name].shape for name in ("self", "mat2"))
+    if len(first) > len(second):
+        first = first[1:]
+    return Cost(run={"mac": math.prod(first) * second[-1]})
+
+
+@register_rule("quantized.linear_dynamic", "quantized.linear_relu_dynamic")
+def _quantized_product(facts: Facts) -> Cost:
+    """The data's range, its rounding to 8 bits, one MAC a product, the way back to floats.
+
+    Two comparisons an element find the range; an element is scaled, shifted and rounded.
+    """
+    elements, outputs = math.prod(facts.shapes.data), math.prod(facts.shapes.output)
+    relu = outputs if "relu" in facts.shapes.name else 0
+    return Cost(
+        run={
+            "mac": elements * facts.shapes.output[-1],
+            "compare": 2 * (elements - 1) + relu,
+            "mul": elements + outputs,
+            "add": 2 * elements + outputs,
+        }
+    )
+
+
+@register_rule("aten._fft_c2c", "aten._fft_r2c", "aten._fft_c2r")
+def _fourier_transform(facts: Facts) -> Cost:
+    """Transforms along each of `dim`, by the radix-2 algorithm: n log n.
+
+    A complex line of n elements takes n / 2 * log2(n) butterflies, log2 rounded up, each a complex
+    product (4 multiplications, 2 additions) and two complex additions. A real line takes half of
+    that. Scaling, where it is asked for, is one multiplication a real number of the output.
+    """
+    shapes, name = facts.shapes, facts.shapes.name
+    real = {"aten._fft_r2c": shapes.data, "aten._fft_c2r": shapes.output}.get(name)
+    dims = list(shapes.attributes["dim"])
+    lines = list(shapes.data)
+    halves = 0
+    if real is not None and dims:
+        *dims, last = dims
+        lines = list(real)
+        halves = math.prod(real) * _levels(real[last])
+        lines[last] = real[last] // 2 + 1
+    halves += sum(2 * math.prod(lines) * _levels(lines[d]) for d in dims)
+    parts = 1 if name == "aten._fft_c2r" else 2
+    scaled = parts * math.prod(shapes.output) if shapes.attributes.get("normalization") else 0
+    return Cost(run={"mul": halves + scaled, "add": -(-3 * halves // 2)})
+
+
+def _levels(length: int) -> int:
+    """Logarithm of a length to the base 2, rounded up."""
+    return max(length - 1, 0).bit_length()
 
 
 @register_rule(

@@ -9,7 +9,8 @@ register_pointwise(
     """
     arange empty empty_like empty_permuted empty_strided eye fill full full_like new_empty
     new_empty_strided new_full new_ones new_zeros ones ones_like scalar_tensor zero zeros
-    zeros_like tril_indices triu_indices
+    zeros_like tril_indices triu_indices hann_window hamming_window bartlett_window blackman_window
+    kaiser_window
     """
 )
 register_pointwise(

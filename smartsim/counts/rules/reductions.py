@@ -84,3 +84,12 @@ def _sort(facts: Facts) -> Cost:
     elements, rows = count_rows(facts)
     width = elements // rows if rows else 1
     return Cost(run={"compare": elements * math.ceil(math.log2(width)) if width > 1 else 0})
+
+
+@register_rule("aten.histc", "aten.bincount")
+def _histogram(facts: Facts) -> Cost:
+    """An addition an element to the count of its bin; `histc` first scales and shifts to bins."""
+    elements = math.prod(facts.shapes.data)
+    if facts.shapes.name == "aten.bincount":
+        return Cost(run={"add": elements})
+    return Cost(run={"mul": elements, "add": 2 * elements, "compare": 2 * elements})

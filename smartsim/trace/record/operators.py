@@ -9,7 +9,9 @@ import torch
 
 from smartsim.trace.record.shapes import SHAPE_RULES
 
-__all__ = ["Operator", "describe_operator"]
+__all__ = ["PACK", "Operator", "describe_operator"]
+
+PACK = "aten._pack_padded_sequence"
 
 _RETURN_NUMBERS = frozenset(f"aten.{name}" for name in ("equal", "allclose", "is_nonzero"))
 _CHANGES_MEMORY = frozenset({"aten.resize", "aten.resize_as", "aten.set"})
@@ -70,7 +72,7 @@ def describe_operator(function: Any) -> Operator:
             function.name(), "CompositeImplicitAutograd"
         ),
         shape_only=name.endswith("_like") or name.startswith("aten.new_"),
-        value_decides_shape=torch.Tag.dynamic_output_shape in function.tags,
+        value_decides_shape=name == PACK or torch.Tag.dynamic_output_shape in function.tags,
         returns_number=name in _RETURN_NUMBERS,
         makes_tensor="device" in names,
         shape_rule=SHAPE_RULES.get(function),

@@ -19,18 +19,18 @@ from smartsim.errors import (
 )
 from smartsim.graph import STAGES
 from smartsim.trace.record.evaluate import compute_arguments
-from smartsim.trace.record.kernels import MetaKernels, map_tensors, to_meta
+from smartsim.trace.record.kernels import META, MetaKernels, map_tensors, to_meta
 from smartsim.trace.record.lines import user_line
 from smartsim.trace.record.memories import TINY_ELEMENTS, Memories
 from smartsim.trace.record.modules import ModuleStack
-from smartsim.trace.record.operators import Operator, describe_operator
+from smartsim.trace.record.operators import PACK, Operator, describe_operator
 from smartsim.trace.record.parameters import ModelTensor
 from smartsim.trace.record.tape import DEPLOY, INPUT, NOISE, SWITCH, Node, Operand
 
 __all__ = ["Recorder"]
 
 _PLAIN = (bool, int, float, str)
-_SELECT_BY_MASK = frozenset(("aten.index", "aten.masked_select"))
+_SELECT_BY_VALUE = frozenset(("aten.index", "aten.masked_select", PACK))
 _IGNORES_TARGET = frozenset(
     f"aten.{name}" for name in ("copy", "fill", "zero", "normal", "uniform", "exponential")
 )
@@ -162,7 +162,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _run_by_value(self, operator: Operator, node: Node) -> Any:
         """The outputs of an op whose operands' values decide its shape."""
-        if operator.name in _SELECT_BY_MASK:  # of the first operand only the shape matters
+        if operator.name in _SELECT_BY_VALUE:  # of the first operand only the shape matters
             args, kwargs = self._known_arguments(
                 operator.name, node.arguments[1:], node.keywords, node.inputs[1:]
             )
@@ -172,6 +172,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 operator.name, node.arguments, node.keywords, node.inputs
             )
             result = node.function(*args, **kwargs)
+        if operator.name == PACK:  # recurrent kernels read the sizes of its batches
+            return to_meta(result[0]), result[1]
         return map_tensors(to_meta, result)
 
     def _known_arguments(
@@ -231,6 +233,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 continue  # the op handed back what it was given
             value = made.value
             value.known, value.tiny = known, tiny and value.size <= TINY_ELEMENTS
+            if tensor.device != META:  # made with its values
+                value.known, value.content = True, tensor.reshape(-1)
             node.outputs.append(made)
 
     def _overwrite(self, operator: Operator, node: Node) -> Any:

@@ -153,6 +153,19 @@ def _bmm(a: Any, b: Any) -> Any:
     return empty_meta((a.shape[0], a.shape[1], b.shape[2]), a.dtype)
 
 
+def _grouped_mm(a: Any, b: Any, offs: Any = None, _bias: Any = None, out_dtype: Any = None) -> Any:
+    """Of any element type; the kernels themselves take bfloat16 alone."""
+    groups = (offs.shape[0],) if a.dim() == b.dim() == 2 and offs is not None else ()
+    batch = (a.shape[0],) if a.dim() == b.dim() == 3 else groups
+    if a.shape[-1] != b.shape[-2] or a.dtype != b.dtype:
+        return None
+    return empty_meta((*batch, a.shape[-2], b.shape[-1]), out_dtype or a.dtype)
+
+
+def _quantized_linear(x: Any, packed: Any, _reduce_range: bool = False) -> Any:
+    return empty_meta((*x.shape[:-1], packed.unpack()[0].shape[0]), x.dtype)
+
+
 def _layer_norm(x: Any, normalized: Any, weight: Any, bias: Any, _eps: float) -> Any:
     if not x.is_contiguous() or list(x.shape[x.dim() - len(normalized) :]) != list(normalized):
         return None
@@ -206,9 +219,13 @@ def _rules() -> Mapping[Any, ShapeRule]:
         aten.addmm.default: _addmm,
         aten.bmm.default: _bmm,
         aten.native_layer_norm.default: _layer_norm,
+        aten._grouped_mm.default: _grouped_mm,
         aten._softmax.default: _softmax,
         aten.randn_like.default: _random,
     }
+    for name in ("linear_dynamic", "linear_relu_dynamic"):
+        if hasattr(torch.ops.quantized, name):  # only builds with quantized kernels have it
+            rules[getattr(torch.ops.quantized, name).default] = _quantized_linear
     return rules
 
 

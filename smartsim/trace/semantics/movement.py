@@ -19,7 +19,7 @@ __all__ = ["CHOICES", "COPIES", "MOVES"]
 Answers = tuple[Callable[[Node], Bits | None], Callable[[Node, Bits | None], list[Bits | None]]]
 
 _LARGEST_MAP = 1 << 22
-_CONTROLS = frozenset(("index", "indices"))
+_CONTROLS = frozenset(("index", "indices", "lengths"))
 _FILLERS = frozenset(f"aten.{name}" for name in ("scatter", "index_fill", "tril", "triu", "im2col"))
 """Moves that put a constant where no element goes: zero, or their argument `value`."""
 
@@ -55,7 +55,9 @@ def _map_sources(node: Node) -> NDArray[np.int64] | None:
             0 if name == "value" and not isinstance(argument, torch.Tensor) else argument
             for name, argument in zip(names, args, strict=False)
         )
-        sources: NDArray[np.int64] = node.function(*args, **kwargs).numpy().astype(np.int64)
+        moved_numbers = node.function(*args, **kwargs)
+        first = moved_numbers[0] if isinstance(moved_numbers, tuple) else moved_numbers
+        sources: NDArray[np.int64] = first.numpy().astype(np.int64)
         return sources
 
 
@@ -184,6 +186,7 @@ _MOVES = """
     replication_pad2d index_select index gather im2col pixel_shuffle pixel_unshuffle
     channel_shuffle upsample_nearest1d upsample_nearest2d upsample_nearest3d take_along_dim
     tril triu index_put index_copy index_fill scatter slice_scatter select_scatter
+    _pack_padded_sequence
 """.split()
 
 MOVES: Mapping[str, Answers] = {f"aten.{name}": (_move_zeros, _move_reads) for name in _MOVES}
