@@ -11,12 +11,14 @@ from smartsim.trace.analyse.assemble import assemble_graph
 from smartsim.trace.analyse.propagate import propagate_needs, propagate_zeros
 from smartsim.trace.record.arguments import KnownInputs
 from smartsim.trace.record.forward import record_forward
+from smartsim.trace.record.surroundings import outside_of_compilers
 from smartsim.trace.record.tape import Node
 from smartsim.trace.semantics.known import note_chance_zeros, test_leaf
 
 __all__ = ["trace_model"]
 
 
+@outside_of_compilers
 def trace_model(
     model: torch.nn.Module,
     inputs: Any,

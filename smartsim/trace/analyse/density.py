@@ -14,7 +14,7 @@ from smartsim.errors import ConfigurationError
 from smartsim.graph import Graph
 from smartsim.trace.record.modules import ModuleStack, track_modules
 from smartsim.trace.record.operators import describe_operator
-from smartsim.trace.record.surroundings import keep_surroundings_unchanged
+from smartsim.trace.record.surroundings import keep_surroundings_unchanged, outside_of_compilers
 from smartsim.trace.record.unchanged import keep_model_unchanged, put_back_versions
 
 __all__ = ["measure_density"]
@@ -86,6 +86,7 @@ class _DensityMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     self._versions.append((owner, owner._version))
 
 
+@outside_of_compilers
 def measure_density(
     model: torch.nn.Module,
     batches: Iterable[torch.Tensor],

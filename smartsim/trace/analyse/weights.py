@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from smartsim.trace.record.evaluate import compute_arguments
 from smartsim.trace.record.forward import record_forward
+from smartsim.trace.record.surroundings import outside_of_compilers
 from smartsim.trace.record.tape import NOISE, Node
 
 __all__ = ["collect_weights"]
@@ -16,6 +17,7 @@ __all__ = ["collect_weights"]
 _WEIGHT_PLACE = {"aten.convolution": 1, "aten.addmm": 2, "aten.mm": 1}
 
 
+@outside_of_compilers
 def collect_weights(
     model: torch.nn.Module, inputs: Any, *, condition: Mapping[str, float] | None = None
 ) -> dict[str, NDArray[np.float64]]:

@@ -16,7 +16,7 @@ from smartsim.errors import (
     SmartsimError,
 )
 from smartsim.trace.record.arguments import KnownInputs, prepare_arguments
-from smartsim.trace.record.guards import guard_memory
+from smartsim.trace.record.guards import guard_forward
 from smartsim.trace.record.lines import user_line
 from smartsim.trace.record.modules import track_modules
 from smartsim.trace.record.parameters import check_values, list_tensors
@@ -59,7 +59,7 @@ def record_forward(
         try:
             with (
                 stand_in_for_recurrent_weights(model, recorder),
-                guard_memory(recorder),
+                guard_forward(recorder),
                 recorder,
             ):
                 result = model(*args, **kwargs)

@@ -1,11 +1,12 @@
-"""The memory of tensors, which Python can reach past every dispatch mode: by numpy, by address.
+"""What a forward can do past every dispatch mode, while it runs: to memory, and to torch's modes.
 
-While the forward runs, a tensor shows numpy what the trace knows of it, and that cannot be written
-to. An address cannot be guarded: what is behind it is copied first, and put back.
+A tensor shows numpy what the trace knows of it, and that cannot be written to. An address cannot be
+guarded: what is behind it is copied first, and put back. Inference mode stays off, in which torch
+takes operators apart in other ways, and so does autocast, which casts by device.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -16,14 +17,14 @@ from smartsim.trace.record.evaluate import plain_torch
 from smartsim.trace.record.lines import user_line
 from smartsim.trace.record.recorder import Recorder
 
-__all__ = ["guard_memory"]
+__all__ = ["guard_forward"]
 
 _Method = Callable[..., Any]
 
 
 @contextmanager
-def guard_memory(recorder: Recorder) -> Iterator[None]:
-    """Let nothing but recorded ops reach the memory of tensors while `recorder` is active.
+def guard_forward(recorder: Recorder) -> Iterator[None]:
+    """Let a forward reach tensors by recorded ops alone, and leave it no mode to change them by.
 
     Raises:
         InvalidModelError: If the forward wrote to an address.
@@ -50,23 +51,32 @@ def guard_memory(recorder: Recorder) -> Iterator[None]:
             shown.append((flat, flat.clone()))
         return plain(tensor)
 
-    guards: dict[str, _Method] = {
-        "numpy": numpy,
-        "tolist": tolist,
-        "__dlpack__": dlpack,
-        "data_ptr": data_ptr,
-    }
-    before = {name: vars(torch.Tensor).get(name) for name in guards}
-    for name, guard in guards.items():
-        setattr(torch.Tensor, name, _guarded(recorder, getattr(torch.Tensor, name), guard))
+    def inference_mode(plain: _Method, _enabled: bool) -> Any:
+        return plain(False)
+
+    def set_autocast_enabled(plain: _Method, *arguments: Any) -> None:
+        if arguments[-1]:
+            recorder.notes[
+                f"autocast at {user_line(short=True)} is not followed: "
+                "what it would cast has the type of its parameters"
+            ] = None
+        plain(*arguments[:-1], False)
+
+    guards: tuple[tuple[Any, str, _Method], ...] = (
+        (torch.Tensor, "numpy", numpy),
+        (torch.Tensor, "tolist", tolist),
+        (torch.Tensor, "__dlpack__", dlpack),
+        (torch.Tensor, "data_ptr", data_ptr),
+        (torch._C, "_InferenceMode", inference_mode),
+        (torch, "set_autocast_enabled", set_autocast_enabled),
+    )
     try:
-        yield
+        with ExitStack() as stack:
+            for owner, name, guard in guards:
+                guarded = _guarded(recorder, getattr(owner, name), guard)
+                stack.enter_context(_replaced(owner, name, guarded))
+            yield
     finally:
-        for name, method in before.items():
-            if method is None:
-                delattr(torch.Tensor, name)
-            else:
-                setattr(torch.Tensor, name, method)
         written = [pair for pair in shown if not torch.equal(*pair)]
         for flat, content in written:
             flat.copy_(content)
@@ -77,13 +87,27 @@ def guard_memory(recorder: Recorder) -> Iterator[None]:
         )
 
 
+@contextmanager
+def _replaced(owner: Any, name: str, method: _Method) -> Iterator[None]:
+    """`method` for the attribute of a class or module; an inherited one is inherited again."""
+    before = vars(owner).get(name)
+    setattr(owner, name, method)
+    try:
+        yield
+    finally:
+        if before is None:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, before)
+
+
 def _guarded(recorder: Recorder, plain: _Method, guard: _Method) -> _Method:
     """`guard` in this forward; `plain` in other threads, and where ops are executed."""
 
-    def method(tensor: torch.Tensor, *args: Any, **keywords: Any) -> Any:
+    def method(*args: Any, **keywords: Any) -> Any:
         if _get_current_dispatch_mode() is not recorder:
-            return plain(tensor, *args, **keywords)
+            return plain(*args, **keywords)
         with plain_torch():
-            return guard(plain, tensor, *args, **keywords)
+            return guard(plain, *args, **keywords)
 
     return method

@@ -1,6 +1,7 @@
 """Which module is running, and which one raised."""
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -83,8 +84,20 @@ def track_modules(model: torch.nn.Module) -> Iterator[ModuleStack]:
     ]
     token = _RUNNING.set(stack)
     try:
-        yield stack
+        with _no_word_about_hooks(model):
+            yield stack
     finally:
         _RUNNING.reset(token)
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def _no_word_about_hooks(model: torch.nn.Module) -> Iterator[None]:
+    """Compiled modules warn of global hooks; these are ours, and gone before any is compiled."""
+    if any(type(module).__name__ == "OptimizedModule" for module in model.modules()):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are")
+            yield
+    else:
+        yield

@@ -23,7 +23,7 @@ def list_tensors(model: torch.nn.Module) -> list[ModelTensor]:
     """Every parameter, then every buffer, each once.
 
     Raises:
-        InvalidModelError: If one has no shape yet, or is sparse.
+        InvalidModelError: If one has no shape yet, is sparse, or is no plain tensor.
     """
     tensors: list[ModelTensor] = [("parameter", *item) for item in model.named_parameters()]
     tensors += [("buffer", *item) for item in model.named_buffers()]
@@ -32,6 +32,12 @@ def list_tensors(model: torch.nn.Module) -> list[ModelTensor]:
             raise InvalidModelError(
                 f"{kind} {name!r} has no shape yet; run the model once, so that its lazy layers "
                 "take one"
+            )
+        if type(tensor).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
+            raise InvalidModelError(
+                f"{kind} {name!r} is a {type(tensor).__name__}, which runs operators in its own "
+                "way; give plain tensors: build a model without data on the meta device, and a "
+                "distributed or quantised one as it was before that"
             )
         if tensor.layout != torch.strided:
             raise InvalidModelError(

@@ -5,10 +5,12 @@ fake tensors, inference mode) neither see a trace nor change it; and what a forw
 whole process (a default type, a flag, a seed) is as it was afterwards.
 """
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import wraps
 from threading import RLock
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 import torch.utils._device as torch_device
@@ -19,7 +21,10 @@ from torch.overrides import _pop_mode, _push_mode
 from smartsim.trace.record.evaluate import plain_torch
 from smartsim.trace.record.generators import keep_generators_unchanged
 
-__all__ = ["keep_surroundings_unchanged"]
+__all__ = ["keep_surroundings_unchanged", "outside_of_compilers"]
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
 
 _ONE_AT_A_TIME = RLock()
 """A model is put into eval mode while it is traced, so that two threads must not trace at once."""
@@ -85,10 +90,30 @@ def keep_surroundings_unchanged() -> Iterator[None]:
         keep_generators_unchanged(),
         _keep_settings_unchanged(),
         _set_function_modes_aside(),
+        _run_compiled_eagerly(),
+        torch._C._DisableAutocast(),  # it casts by device, and the data has none
         torch.no_grad(),
     ):
-        torch.set_autocast_cache_enabled(False)  # it would keep weights without data
         yield
+
+
+def outside_of_compilers(function: Callable[Given, Made]) -> Callable[Given, Made]:
+    """A function that torch.compile leaves alone, also where it is called in compiled code."""
+
+    @wraps(function)
+    def call(*args: Given.args, **kwargs: Given.kwargs) -> Made:
+        if "torch._dynamo" not in sys.modules:  # it takes a second to import
+            return function(*args, **kwargs)
+        disable: Callable[..., Callable[Given, Made]] = torch.compiler.disable
+        return disable(function)(*args, **kwargs)
+
+    return call
+
+
+def _run_compiled_eagerly() -> AbstractContextManager[object]:
+    """Compiled modules run as they were written."""
+    compiles = "torch._dynamo" in sys.modules
+    return torch.compiler.set_stance("force_eager") if compiles else nullcontext()
 
 
 @contextmanager

@@ -41,10 +41,10 @@ def keep_model_unchanged(model: torch.nn.Module) -> Iterator[None]:
 
 
 def _set_mode(module: torch.nn.Module, *, training: bool) -> None:
-    if isinstance(module, torch.jit.ScriptModule):
-        module.training = training
-    else:  # past any setter of the user's
+    if "training" in vars(module):  # past any setter of the user's
         vars(module)["training"] = training
+    else:  # scripted and compiled modules keep it elsewhere
+        module.training = training
 
 
 def put_back_versions(versions: Iterable[tuple[torch.Tensor, int]]) -> None:

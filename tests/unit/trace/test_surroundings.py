@@ -12,6 +12,7 @@ import torch
 from numpy.random import get_bit_generator, set_bit_generator  # type: ignore[attr-defined]
 from torch import Tensor, nn
 
+from smartsim.errors import InvalidModelError
 from smartsim.graph import Graph
 from smartsim.models import build_model
 from smartsim.trace import trace_model
@@ -217,3 +218,113 @@ def test_a_counter_around_a_trace_sees_nothing_of_it() -> None:
     with FlopCounterMode(display=False) as counter:
         assert trace_model(model, (2, 4)) == alone
     assert counter.get_total_flops() == 0
+
+
+# Modes and compilers
+
+
+def _small() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5)
+    )
+
+
+def _fake_mode() -> Any:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    return FakeTensorMode()
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        lambda: torch.device("meta"),
+        lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+        torch.inference_mode,
+        torch.enable_grad,
+        _fake_mode,
+    ],
+    ids=["default device", "autocast", "inference", "gradients", "fake tensors"],
+)
+def test_the_modes_of_the_caller_change_nothing(mode: Callable[[], Any]) -> None:
+    model = _small()
+    usual = trace_model(model, (1, 3, 8, 8))
+    with mode():
+        assert trace_model(model, (1, 3, 8, 8)) == usual
+    with mode():
+        assert trace_model(model, torch.empty(1, 3, 8, 8)) == usual
+
+
+def test_a_model_that_is_built_in_inference_mode_counts_the_same() -> None:
+    with torch.inference_mode():
+        model = _small()
+    assert trace_model(model, (1, 3, 8, 8)) == trace_model(_small(), (1, 3, 8, 8))
+
+
+_ATTENTION = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Dropout(), (2, 8)),
+        (_ATTENTION, (1, 4, 8)),
+        (nn.LSTM(8, 4, batch_first=True), (1, 3, 8)),
+        (nn.Upsample(scale_factor=2, mode="bilinear"), (1, 2, 4, 4)),
+    ],
+)
+def test_inference_mode_in_a_forward_adds_no_op(layer: nn.Module, shape: tuple[int, ...]) -> None:
+    def forward(m: Any, x: Tensor) -> Any:
+        return m.part(x)
+
+    @torch.inference_mode()
+    def infer(m: Any, x: Tensor) -> Any:
+        return m.part(x)
+
+    assert trace_function(infer, shape, part=layer) == trace_function(forward, shape, part=layer)
+
+
+def test_autocast_in_a_forward_is_noted_and_not_followed() -> None:
+    def forward(m: Any, x: Tensor) -> Any:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            x = m.part(x)
+        with torch.autocast("cpu", enabled=False):
+            return x + 1
+
+    graph = trace_function(forward, (1, 3, 8, 8), part=_small())
+    assert {tensor.dtype for tensor in graph.tensors} == {"float32"}
+    assert [note.partition(" (")[0].rpartition(":")[0] for note in graph.notes] == [
+        "autocast at test_surroundings.py"
+    ]
+
+
+def test_a_fake_model_is_refused_in_one_sentence() -> None:
+    with _fake_mode() as mode:
+        model = _small()
+    for outer in (mode, torch.no_grad()):
+        with outer, pytest.raises(InvalidModelError, match=r"'0\.weight' is a FakeTensor"):
+            trace_model(model, (1, 3, 8, 8))
+
+
+def test_a_compiled_model_is_traced_as_it_was_written_and_gains_nothing() -> None:
+    model = _small()
+    compiled: Any = torch.compile(model, backend="eager")
+    before = set(vars(compiled)), set(vars(model))
+    graph = trace_model(compiled, (1, 3, 8, 8))
+    assert (set(vars(compiled)), set(vars(model))) == before
+    assert model.training
+    model.compile(backend="eager")
+    again = trace_model(model, (1, 3, 8, 8))
+    assert [op.name for op in graph.ops] == [op.name for op in again.ops]
+    assert [op.live for op in graph.ops] == [op.live for op in again.ops]
+
+
+def test_a_trace_in_compiled_code_is_left_alone() -> None:
+    model = _small()
+    usual = trace_model(model, (1, 3, 8, 8))
+
+    def work(x: Tensor) -> tuple[Tensor, Graph]:
+        return x + 1, trace_model(model, (1, 3, 8, 8))
+
+    compiled = torch.compile(work, backend="eager")
+    assert compiled(torch.ones(2))[1] == usual
