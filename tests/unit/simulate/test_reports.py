@@ -20,6 +20,7 @@ from smartsim.report.simulate.switch import build_switch_report
 from smartsim.report.simulate.switch_figure import draw_switch
 from smartsim.report.simulate.switch_view import render_switch, write_switch
 from smartsim.report.simulate.text import render_csv, render_run, run_frame
+from smartsim.report.style.provenance import collect_provenance
 from smartsim.simulate import (
     Run,
     list_accelerators,
@@ -112,7 +113,9 @@ def test_report_switch_writes_its_files(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {
         f"switch.{name}" for name in formats.split(",")
     }
-    assert "commit" in (tmp_path / "switch.md").read_text()
+    text, facts = (tmp_path / "switch.md").read_text(), collect_provenance([])
+    for name in facts.keys() - {"command"}:  # of an archive without .git there is no commit
+        assert f"- {name}: `{facts[name]}`" in text
 
 
 @pytest.mark.parametrize("columns", [80, 200])
