@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint bench mutants experiments clean
+.PHONY: demo test lint bench mutants test-lowest experiments clean
 
 demo: $(VENV)/.installed
 	$(BIN)/smartsim report table2 --output runs/table2
@@ -24,6 +24,13 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -m tests.benchmarks.pricing_speed
 	$(BIN)/python -m tests.benchmarks.simulate_speed
 	$(BIN)/python -m tests.benchmarks.train_speed
+
+# The suite with the oldest versions that pyproject.toml declares, in an environment of its own.
+test-lowest:
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/pip install --quiet "$$(grep '^torch==' constraints.txt)" numpy==2.0.0
+	$(VENV)-lowest/bin/pip install --quiet -c constraints-lowest.txt -e '.[test]'
+	$(VENV)-lowest/bin/python -m pytest -n 2 -W ignore tests
 
 # A draw of one-line faults, and which of them no test notices: about half a minute each.
 mutants: $(VENV)/.installed-test
@@ -49,4 +56,4 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lowest build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

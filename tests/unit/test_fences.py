@@ -86,3 +86,13 @@ def test_the_drawing_of_the_rooms_is_the_contract_and_the_package() -> None:
         if (path / "__init__.py").is_file() or path.suffix == ".py"
     }
     assert {room for at in held for room in at} == there - {"__init__"}
+
+
+def test_the_oldest_versions_that_are_declared_are_those_of_the_lowest_run() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    declared = dict(line.split(">=") for line in settings["project"]["dependencies"])
+    lines = (ROOT / "constraints-lowest.txt").read_text().splitlines()
+    tried = dict(line.split("==") for line in lines if not line.startswith("#"))
+    for name in declared.keys() - {"torch"}:
+        oldest = declared[name].split(".")
+        assert tried[name].split(".")[: len(oldest)] == oldest, name

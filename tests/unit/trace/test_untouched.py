@@ -220,7 +220,7 @@ def test_what_the_user_gives_is_not_changed() -> None:
 
 
 def test_scripted_modules_are_traced_in_eval_mode_and_put_back() -> None:
-    with pytest.warns(DeprecationWarning, match="torch.jit"):
+    with pytest.warns((DeprecationWarning, FutureWarning), match="torch.jit"):
         model = torch.jit.script(nn.Sequential(nn.Linear(4, 4), nn.Dropout()))
     graph = trace_model(model, (2, 4))
     assert [op.name for op in graph.ops] == ["aten.addmm"]
