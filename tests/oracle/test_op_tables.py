@@ -109,6 +109,12 @@ EXEMPT: Mapping[tuple[str, str], str] = {
     ("semantics", "constants: dense"): """
         hann_window hamming_window bartlett_window blackman_window kaiser_window
     """,
+    ("scalar", "attention by blocks, which a trace makes of torch's flexible one"): """
+        smartsim.block_scores smartsim.block_attention smartsim.block_logsumexp
+    """,
+    ("semantics", "the same: all is read"): """
+        smartsim.block_scores smartsim.block_attention smartsim.block_logsumexp
+    """,
     ("scalar", "weights in an object that is no tensor"): """
         quantized.linear_dynamic quantized.linear_relu_dynamic
     """,

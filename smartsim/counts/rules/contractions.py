@@ -106,3 +106,32 @@ def _attention(facts: Facts) -> Cost:
             "div": scores,
         }
     )
+
+
+@register_rule("smartsim.block_scores")
+def _block_scores(facts: Facts) -> Cost:
+    """A query times a key, and the scale, for each of the scores that a block mask leaves."""
+    scores = math.prod(facts.shapes.output)
+    return Cost(run={"mac": scores * facts.shapes.data[-1], "mul": scores})
+
+
+@register_rule("smartsim.block_attention")
+def _block_attention(facts: Facts) -> Cost:
+    """The softmax of these scores, row by row, and the values that they weight."""
+    scores, rows = math.prod(facts.shapes.data), int(facts.shapes.attributes["rows"])
+    return Cost(
+        run={
+            "mac": scores * facts.shapes.output[-1],
+            "compare": scores - rows,
+            "add": 2 * scores - rows,
+            "exp": scores,
+            "div": scores,
+        }
+    )
+
+
+@register_rule("smartsim.block_logsumexp")
+def _block_logsumexp(facts: Facts) -> Cost:
+    """What the softmax has summed: its logarithm, and the largest added back."""
+    rows = int(facts.shapes.attributes["rows"])
+    return Cost(run={"log": rows, "add": rows})

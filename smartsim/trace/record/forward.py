@@ -16,6 +16,7 @@ from smartsim.errors import (
     SmartsimError,
 )
 from smartsim.trace.record.arguments import KnownInputs, prepare_arguments
+from smartsim.trace.record.flexible import flexible_attention_by_parts
 from smartsim.trace.record.guards import guard_forward
 from smartsim.trace.record.lines import user_line
 from smartsim.trace.record.modules import track_modules
@@ -60,6 +61,7 @@ def record_forward(
             with (
                 stand_in_for_recurrent_weights(model, recorder),
                 guard_forward(recorder),
+                flexible_attention_by_parts(),
                 recorder,
             ):
                 result = model(*args, **kwargs)
