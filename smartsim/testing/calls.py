@@ -156,6 +156,25 @@ class Call:
         """A zero that is structure, if the convention looks at structure."""
         return Scalar(0.0, zero=self.skips_zeros)
 
+    def literal(self, name: str) -> float | None:
+        """The number in the code that an argument is, where literals save work."""
+        operand = self.get(name)
+        return operand.literal if operand is not None and self.skips_zeros else None
+
+    def passes(self, name: str, sign: int = 1) -> ScalarArray:
+        """An operand as the result, with another sign at most: nothing is computed."""
+        shape = tuple(self.results[0].shape)
+        return broadcast(
+            lambda a, _: self.zero() if a.zero else self.act(sign * a.value, (a,), {}),
+            self[name].scalars,
+            np.empty(shape, dtype=object),
+        )
+
+    def constant(self, value: float) -> ScalarArray:
+        """One number everywhere, which nothing is read for."""
+        scalar = self.zero() if value == 0 else Scalar(value)
+        return np.full(tuple(self.results[0].shape), scalar, dtype=object)
+
     def map(self, function: Callable[..., Scalar], *arguments: str | ScalarArray) -> ScalarArray:
         """Apply a function of scalars to each element of operands that broadcast.
 

@@ -22,7 +22,7 @@ from smartsim.errors import (
 from smartsim.graph import Stage
 from smartsim.testing.calls import RULES, Call, Rule, tie
 from smartsim.testing.memory import Memory, Operand, is_binary, to_values
-from smartsim.testing.rules.creation import DRAWS
+from smartsim.testing.rules.creation import DRAWS, FILLS
 from smartsim.testing.scalars import Act, Scalar, ScalarArray, Site, elements, latest_stage
 
 __all__ = ["OracleError", "ScalarMode"]
@@ -182,6 +182,7 @@ class ScalarMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     scalars=np.array(Scalar(float(value)), dtype=object),
                     stage="deploy",
                     is_number=True,
+                    literal=float(value),
                 )
         return operands
 
@@ -195,7 +196,15 @@ class ScalarMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             )
         else:
             self._check_values(call, tensor, scalars)
-        self._memory.write(tensor, scalars, call.site.stage, is_mask=_makes_mask(call, tensor))
+        filled = call.site.op in FILLS and scalars.size
+        literal = elements(scalars)[0].value if filled else None
+        self._memory.write(
+            tensor,
+            scalars,
+            call.site.stage,
+            is_mask=_makes_mask(call, tensor),
+            literal=literal,
+        )
 
     def _check_values(self, call: Call, tensor: torch.Tensor, scalars: ScalarArray) -> None:
         expected = to_values(tensor)

@@ -28,12 +28,15 @@ class Operand:
         stage: The latest stage of anything that was written to its storage.
         is_mask: Whether it is a known mask: of zeros and ones, and nothing else can be there.
         is_number: Whether it is a Python number and no tensor.
+        literal: The one number that the code put there: a Python number, what the program filled
+            a tensor with, or a 0-d constant; None for anything else.
     """
 
     scalars: ScalarArray
     stage: Stage
     is_mask: bool = False
     is_number: bool = False
+    literal: float | None = None
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ class _Block:
     element_bytes: int
     is_users: bool
     is_mask: bool = False
+    literal: float | None = None
     shadow: torch.UntypedStorage | None = None
 
 
@@ -93,21 +97,32 @@ class Memory:
         key = _key(tensor)
         if key not in self._blocks:
             self.register_leaf(tensor, "deploy")
+            if tensor.untyped_storage().nbytes() == tensor.element_size():
+                self._blocks[key].literal = float(to_values(tensor).item())
         block = self._block(tensor, "deploy", is_users=True)
         places = _places(tensor)
         if any(block.scalars[place] is None for place in places.flat):
             self.register_leaf(tensor, block.stage)
         scalars = block.scalars[places.ravel()].reshape(places.shape)
-        return Operand(scalars=scalars, stage=block.stage, is_mask=block.is_mask)
+        return Operand(
+            scalars=scalars, stage=block.stage, is_mask=block.is_mask, literal=block.literal
+        )
 
     def write(
-        self, tensor: torch.Tensor, scalars: ScalarArray, stage: Stage, *, is_mask: bool
+        self,
+        tensor: torch.Tensor,
+        scalars: ScalarArray,
+        stage: Stage,
+        *,
+        is_mask: bool,
+        literal: float | None = None,
     ) -> None:
         """Put scalars of a shape that broadcasts to the tensor's where the tensor lies."""
         block = self._block(tensor, stage, is_users=False)
         is_whole = tensor.numel() == block.scalars.size
         block.stage = stage if is_whole else latest_stage((block.stage, stage))
         block.is_mask = is_whole and is_mask and self._skips_zeros
+        block.literal = literal if is_whole else None
         places = _places(tensor)
         block.scalars[places.ravel()] = np.broadcast_to(scalars, places.shape).ravel()
 

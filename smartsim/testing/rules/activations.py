@@ -6,6 +6,7 @@ from statistics import NormalDist
 
 from smartsim.counts.records import Action
 from smartsim.testing.calls import Call, scalar_rule
+from smartsim.testing.rules.elementwise import cut_off
 from smartsim.testing.scalars import Scalar, ScalarArray
 
 __all__: list[str] = []
@@ -82,17 +83,27 @@ _UNARY: Mapping[str, tuple[Callable[[float], float], Mapping[Action, int], bool]
 """Value, cost, and whether a known zero stays a known zero and costs nothing."""
 
 
+_CUTS = frozenset(
+    f"aten.{name}"
+    for name in ("relu", "relu6", "hardshrink", "softshrink", "hardsigmoid", "hardswish")
+)
+"""Functions that put whole ranges at exactly zero."""
+
+
 def _execute_unary(
     call: Call,
     value: Callable[[float], float],
     actions: Mapping[Action, int],
     *,
     keeps_zeros: bool,
+    cuts: bool = False,
 ) -> ScalarArray:
+    cuts = cuts or call.site.op in _CUTS
+
     def execute(a: Scalar) -> Scalar:
         if a.zero and keeps_zeros:
             return call.zero()
-        return call.act(value(a.value), (a,), actions)
+        return cut_off(call, call.act(value(a.value), (a,), actions), cuts=cuts)
 
     return call.map(execute, "self")
 
@@ -169,7 +180,11 @@ def _execute_round(call: Call) -> ScalarArray:
 def _execute_threshold(call: Call) -> ScalarArray:
     least, value = float(call.arguments["threshold"]), float(call.arguments["value"])
     return _execute_unary(
-        call, lambda x: x if x > least else value, {"compare": 1}, keeps_zeros=False
+        call,
+        lambda x: x if x > least else value,
+        {"compare": 1},
+        keeps_zeros=False,
+        cuts=call.literal("value") == 0,
     )
 
 
@@ -215,6 +230,10 @@ _POWERS: Mapping[float, Mapping[Action, int]] = {
 
 @scalar_rule("aten.pow")
 def _execute_pow(call: Call) -> ScalarArray:
+    if call.literal("exponent") == 0 or call.literal("self") == 1:
+        return call.constant(1.0)
+    if call.literal("exponent") == 1:
+        return call.passes("self")
     if call["exponent"].is_number:
         exponent = call["exponent"].scalars.item().value
         return _execute_unary(
@@ -231,6 +250,11 @@ def _execute_clamp(call: Call) -> ScalarArray:
     low = call.get("min") or call.get("min_val")
     high = call.get("max") or call.get("max_val")
     bounds = [bound for bound in (low, high) if bound is not None]
+    literals = [bound.literal for bound in bounds]
+    limits = [(low, -math.inf), (high, math.inf)]
+    if call.skips_zeros and all(b is None or b.literal == at for b, at in limits):
+        return call.passes("self")
+    cuts = call.skips_zeros and 0 in literals
 
     def clamp(a: Scalar, *limits: Scalar) -> Scalar:
         value = a.value
@@ -240,6 +264,7 @@ def _execute_clamp(call: Call) -> ScalarArray:
             value = min(value, limits[-1].value)
         if a.zero and value == 0 and call.site.op == "aten.hardtanh":
             return call.zero()
-        return call.act(value, (a, *limits), {"compare": len(bounds)})
+        made = call.act(value, (a, *limits), {"compare": len(bounds)})
+        return cut_off(call, made, cuts=cuts)
 
     return call.map(clamp, "self", *(bound.scalars for bound in bounds))

@@ -9,7 +9,7 @@ from smartsim.testing.calls import Call, scalar_rule
 from smartsim.testing.memory import to_values
 from smartsim.testing.scalars import Scalar, ScalarArray
 
-__all__ = ["DRAWS"]
+__all__ = ["DRAWS", "FILLS"]
 
 DRAWS = (
     "aten.bernoulli",
@@ -23,6 +23,16 @@ DRAWS = (
     "aten.uniform",
 )
 """Operators that draw random numbers."""
+
+
+FILLS = frozenset(
+    f"aten.{name}"
+    for name in (
+        *("zeros", "zeros_like", "new_zeros", "zero", "ones", "ones_like", "new_ones"),
+        *("full", "full_like", "new_full", "scalar_tensor"),
+    )
+)
+"""Operators that fill a tensor with one number that stands in the code."""
 
 
 @scalar_rule("aten.zeros", "aten.zeros_like", "aten.new_zeros", "aten.zero", reads=())

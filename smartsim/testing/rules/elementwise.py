@@ -7,13 +7,14 @@ import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import torch
 
 from smartsim.counts.records import Action
 from smartsim.testing.calls import Call, scalar_rule
 from smartsim.testing.memory import Operand
 from smartsim.testing.scalars import Scalar, ScalarArray
 
-__all__ = ["add", "as_factor", "mul", "subtract"]
+__all__ = ["add", "as_factor", "cut_off", "mul", "subtract"]
 
 
 def add(call: Call, a: Scalar, b: Scalar) -> Scalar:
@@ -69,24 +70,41 @@ def _scaled(call: Call, scalars: ScalarArray, factor: str) -> ScalarArray:
 
 @scalar_rule("aten.add")
 def _execute_add(call: Call) -> ScalarArray:
+    if 0 in (call.literal("other"), call.arguments["alpha"]) and call.skips_zeros:
+        return call.passes("self")
+    if call.literal("self") == 0 and call.arguments["alpha"] == 1:
+        return call.passes("other")
     other = _scaled(call, call["other"].scalars, "alpha")
     return call.map(lambda a, b: add(call, a, b), "self", other)
 
 
 @scalar_rule("aten.sub")
 def _execute_sub(call: Call) -> ScalarArray:
+    if 0 in (call.literal("other"), call.arguments["alpha"]) and call.skips_zeros:
+        return call.passes("self")
+    if call.literal("self") == 0 and call.arguments["alpha"] == 1:
+        return call.passes("other", sign=-1)
     other = _scaled(call, call["other"].scalars, "alpha")
     return call.map(lambda a, b: subtract(call, a, b), "self", other)
 
 
 @scalar_rule("aten.rsub")
 def _execute_rsub(call: Call) -> ScalarArray:
+    if call.arguments["alpha"] == 0 and call.skips_zeros:
+        return call.passes("other")
+    if call.literal("other") == 0 and call.arguments["alpha"] == 1:
+        return call.passes("self", sign=-1)
     scaled = _scaled(call, call["self"].scalars, "alpha")
     return call.map(lambda a, b: subtract(call, a, b), "other", scaled)
 
 
 @scalar_rule("aten.mul")
 def _execute_mul(call: Call) -> ScalarArray:
+    if 0 in (call.literal("self"), call.literal("other")):
+        return call.constant(0.0)
+    for name, partner in (("other", "self"), ("self", "other")):
+        if call.literal(name) == 1:
+            return call.passes(partner)
     return call.map(
         lambda a, b: mul(call, a, b),
         as_factor(call, call["self"]),
@@ -96,6 +114,8 @@ def _execute_mul(call: Call) -> ScalarArray:
 
 @scalar_rule("aten.addcmul")
 def _execute_addcmul(call: Call) -> ScalarArray:
+    if call.arguments["value"] == 0 and call.skips_zeros:
+        return call.passes("self")
     products = call.map(
         lambda a, b: mul(call, a, b),
         as_factor(call, call["tensor1"]),
@@ -106,6 +126,11 @@ def _execute_addcmul(call: Call) -> ScalarArray:
 
 @scalar_rule("aten.div")
 def _execute_div(call: Call) -> ScalarArray:
+    whole = not call.arguments["self"].is_floating_point()
+    if call.literal("self") == 0:
+        return call.constant(0.0)
+    if call.literal("other") == 1 and (whole or not call.arguments.get("rounding_mode")):
+        return call.passes("self")
     rounded: Callable[[float], float] = {
         None: lambda value: value,
         "floor": math.floor,
@@ -144,13 +169,54 @@ _COMPARISONS: Mapping[str, tuple[Callable[[float, float], float], Action]] = {
 }
 
 
+_EXTREMES = {"aten.maximum": 1, "aten.fmax": 1, "aten.minimum": -1, "aten.fmin": -1}
+
+
+def _decide_by_literal(call: Call) -> ScalarArray | None:
+    """The result where a literal leaves nothing to compare or to combine."""
+    for name, partner in (("other", "self"), ("self", "other")):
+        literal = call.literal(name)
+        if literal is None:
+            continue
+        if call.site.op in _EXTREMES:
+            sign = _EXTREMES[call.site.op]
+            if literal == -sign * math.inf:
+                return call.passes(partner)
+            if literal == sign * math.inf:
+                return call.constant(literal)
+        if not all(_is_boolean(call.arguments[given]) for given in ("self", "other")):
+            continue
+        kind = call.site.op.rpartition("_")[2]
+        if (kind, literal) in (("and", 1), ("or", 0), ("xor", 0)):
+            return call.passes(partner)
+        if (kind, literal) in (("and", 0), ("or", 1)):
+            return call.constant(literal)
+    return None
+
+
+def _is_boolean(argument: object) -> bool:
+    return argument is True or argument is False or getattr(argument, "dtype", None) == torch.bool
+
+
+def cut_off(call: Call, scalar: Scalar, *, cuts: bool) -> Scalar:
+    """What a threshold made; a zero of what was known before inference is known as well."""
+    known = cuts and call.site.stage in ("deploy", "switch")
+    return call.zero() if known and call.skips_zeros and scalar.value == 0 else scalar
+
+
 def _enter_comparison(name: str) -> None:
     value, action = _COMPARISONS[name]
 
     @scalar_rule(name)
     def _(call: Call) -> ScalarArray:
+        decided = _decide_by_literal(call)
+        if decided is not None:
+            return decided
+        cuts = name in _EXTREMES and 0 in (call.literal("self"), call.literal("other"))
         return call.map(
-            lambda a, b: call.act(float(value(a.value, b.value)), (a, b), {action: 1}),
+            lambda a, b: cut_off(
+                call, call.act(float(value(a.value, b.value)), (a, b), {action: 1}), cuts=cuts
+            ),
             "self",
             "other",
         )
@@ -163,13 +229,20 @@ for _name in _COMPARISONS:
 @scalar_rule("aten.heaviside")
 def _execute_heaviside(call: Call) -> ScalarArray:
     def step(a: Scalar, b: Scalar) -> Scalar:
-        return call.act(b.value if a.value == 0 else float(a.value > 0), (a, b), {"compare": 1})
+        made = b.value if a.value == 0 else float(a.value > 0)
+        return cut_off(call, call.act(made, (a, b), {"compare": 1}), cuts=cuts)
 
+    cuts = call.literal("values") == 0
     return call.map(step, "self", "values")
 
 
 @scalar_rule("aten.floor_divide")
 def _execute_floor_divide(call: Call) -> ScalarArray:
+    if call.literal("self") == 0:
+        return call.constant(0.0)
+    if call.literal("other") == 1 and not call.arguments["self"].is_floating_point():
+        return call.passes("self")
+
     def divide(a: Scalar, b: Scalar) -> Scalar:
         return call.act(float(math.floor(a.value / b.value)), (a, b), {"div": 1})
 
@@ -178,6 +251,9 @@ def _execute_floor_divide(call: Call) -> ScalarArray:
 
 @scalar_rule("aten.lerp")
 def _execute_lerp(call: Call) -> ScalarArray:
+    if call.literal("weight") in (0, 1):
+        return call.passes("end" if call.literal("weight") else "self")
+
     def mix(a: Scalar, b: Scalar, w: Scalar) -> Scalar:
         return call.act(a.value + w.value * (b.value - a.value), (a, b, w), {"mul": 1, "add": 2})
 
@@ -187,6 +263,8 @@ def _execute_lerp(call: Call) -> ScalarArray:
 @scalar_rule("aten.addcdiv")
 def _execute_addcdiv(call: Call) -> ScalarArray:
     factor = float(call.arguments.get("value", 1))
+    if factor == 0 and call.skips_zeros:
+        return call.passes("self")
     actions: dict[Action, int] = {"div": 1, "add": 1}
     if factor != 1:
         actions["mul"] = 1

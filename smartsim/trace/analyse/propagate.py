@@ -15,14 +15,16 @@ from smartsim.trace.record.geometry import (
     need_within_view,
 )
 from smartsim.trace.record.tape import DEPLOY, Node, Operand, Value
+from smartsim.trace.semantics.cuts import CUT
 from smartsim.trace.semantics.known import find_mask
 from smartsim.trace.semantics.movement import MOVES
-from smartsim.trace.semantics.table import DENSE_RESULTS, OPAQUE, RULES, STATISTICS, Rule
+from smartsim.trace.semantics.table import DENSE_RESULTS, OPAQUE, STATISTICS, Rule, rule_of
 
 __all__ = ["propagate_needs", "propagate_zeros"]
 
 _MAKERS = """
     zeros zeros_like new_zeros zero fill full full_like new_full scalar_tensor mul constant_pad_nd
+    bitwise_and logical_and
     where masked_fill scatter index_fill tril triu im2col convolution
 """.split()
 _MAKES_ZEROS = frozenset(f"aten.{name}" for name in _MAKERS)
@@ -44,7 +46,7 @@ def propagate_zeros(nodes: Iterable[Node]) -> tuple[str, ...]:
                 find_mask(operand)
             knows_something = knows_something or value.bits is not None
         bits = None
-        if knows_something or node.name in _MAKES_ZEROS:
+        if knows_something or node.name in _MAKES_ZEROS or _rule(node) is CUT:
             bits = _rule(node).zeros(node)
         if knows_something and bits is None and _loses_zeros(node):
             lost.setdefault(node.name, node.module)
@@ -67,11 +69,18 @@ def _loses_zeros(node: Node) -> bool:
 
 
 def _rule(node: Node) -> Rule:
+    rule: Rule | None = node.rule
+    if rule is None:
+        rule = node.rule = _choose_rule(node)
+    return rule
+
+
+def _choose_rule(node: Node) -> Rule:
     if any(operand.converted for operand in (*node.inputs, *node.outputs)):
         return OPAQUE
     if node.attributes.get("training"):  # a norm by the statistics of the data itself
         return OPAQUE
-    return RULES.get(node.name, OPAQUE)
+    return rule_of(node)
 
 
 def _write_bits(node: Node, bits: Bits | None) -> None:
@@ -147,7 +156,7 @@ def _reads_all(node: Node) -> bool:
     for operand in node.inputs:
         if operand.value.bits is not None or not operand.view.is_whole or operand.converted:
             return False
-    return RULES.get(node.name, OPAQUE).plain and not node.outputs[0].converted
+    return _rule(node).plain and not node.outputs[0].converted
 
 
 def _hold(node: Node, needs: list[Need]) -> None:

@@ -105,6 +105,7 @@ class Node:
     target_dropped: bool = False
     gating: bool = False
     live: Work | None = None
+    rule: Any = None  # what it does with known zeros, chosen when it is first asked for
 
     def operand(self, argument: str) -> Operand | None:
         """The first input under the operator's own name `argument`."""

@@ -1,8 +1,9 @@
 """Which known tensors are masks, and which scalars are zero.
 
 A zero is structure when it comes from a mask (a tensor of only zeros and ones, both present), from
-zeros that the user declared, from a literal, or from a multiplication by a known scalar zero, such
-as lam = 0. A fresh weight that happens to hold 0.0 is no structure.
+zeros that the user declared, from a literal, from a multiplication by a known scalar zero, such as
+lam = 0, or from a threshold of what is known before inference (see `cuts`). A fresh weight that
+happens to hold 0.0 is no structure.
 """
 
 from collections.abc import Collection, Iterator, Sequence

@@ -13,18 +13,21 @@ the safe answer, never a wrong one.
 
 from collections.abc import Mapping
 
+from smartsim.trace.record.tape import Node
 from smartsim.trace.semantics.activations import ACTIVATIONS
 from smartsim.trace.semantics.contractions import CONTRACTIONS
 from smartsim.trace.semantics.creation import CREATION
+from smartsim.trace.semantics.cuts import CUT, cuts_known
 from smartsim.trace.semantics.elementwise import ELEMENTWISE
 from smartsim.trace.semantics.layout import LAYOUT
+from smartsim.trace.semantics.literals import LITERALS
 from smartsim.trace.semantics.movement import CHOICES, COPIES, MOVES
 from smartsim.trace.semantics.normalisation import NORMALISATION
 from smartsim.trace.semantics.pooling import POOLS
 from smartsim.trace.semantics.reductions import REDUCTIONS, STATISTICS
 from smartsim.trace.semantics.rule import OPAQUE, Rule, live_pointwise
 
-__all__ = ["DENSE_RESULTS", "OPAQUE", "RULES", "STATISTICS", "Rule"]
+__all__ = ["DENSE_RESULTS", "OPAQUE", "RULES", "STATISTICS", "Rule", "rule_of"]
 
 RULES: Mapping[str, Rule] = {
     **ACTIVATIONS,
@@ -39,6 +42,16 @@ RULES: Mapping[str, Rule] = {
     },
     **{name: Rule(*answers) for name, answers in (CONTRACTIONS | POOLS).items()},
 }
+
+
+def rule_of(node: Node) -> Rule:
+    """The rule of one node: of a threshold of what is known, of a literal, else of its op."""
+    if cuts_known(node):
+        return CUT
+    by_literal = LITERALS.get(node.name)
+    chosen = None if by_literal is None else by_literal(node)
+    return chosen or RULES.get(node.name, OPAQUE)
+
 
 _DENSE_RESULTS_OPS = """
     native_layer_norm native_group_norm _fused_rms_norm _softmax _safe_softmax _log_softmax

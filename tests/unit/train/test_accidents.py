@@ -76,6 +76,11 @@ after steps 6 and 8.
 STARTING = ("fsync-1", "replace-2", "fsync-3")
 
 
+def read_files(folder: Path) -> dict[str, bytes]:
+    """What a run keeps; the lock says which process was the last, if it can be written."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.lock"}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
     """Two runs are the same to the bit only where as many threads share their sums."""
@@ -284,7 +289,7 @@ def test_a_run_that_may_no_longer_be_written_gets_one_sentence_and_stays(
 ) -> None:
     folder = RunFolder(path=tmp_path / "run")
     train(tiny_settings("pgdat"), tiny_data(), folder.path, stop=stop_after(1))
-    before = {path.name: path.read_bytes() for path in folder.path.iterdir()}
+    before = read_files(folder.path)
     monkeypatch.setattr("smartsim.train.data.load_dataset", lambda name: tiny_data())
     _lock(monkeypatch, call, tmp_path)
     result = CliRunner().invoke(
@@ -293,7 +298,7 @@ def test_a_run_that_may_no_longer_be_written_gets_one_sentence_and_stays(
     assert result.exit_code == 2
     assert result.output.splitlines()[-1] == f"smartsim: {folder.path}/{names}: Permission denied"
     assert len(result.output.splitlines()) == 2  # the plan before it
-    assert {path.name: path.read_bytes() for path in folder.path.iterdir()} == before
+    assert read_files(folder.path) == before
 
 
 def test_a_file_in_the_folders_way_gets_one_sentence(tmp_path: Path) -> None:
