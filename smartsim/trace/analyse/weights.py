@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from smartsim.trace.record.arguments import KnownInputs
 from smartsim.trace.record.evaluate import compute_arguments
 from smartsim.trace.record.forward import record_forward
 from smartsim.trace.record.surroundings import outside_of_compilers
@@ -19,7 +20,11 @@ _WEIGHT_PLACE = {"aten.convolution": 1, "aten.addmm": 2, "aten.mm": 1}
 
 @outside_of_compilers
 def collect_weights(
-    model: torch.nn.Module, inputs: Any, *, condition: Mapping[str, float] | None = None
+    model: torch.nn.Module,
+    inputs: Any,
+    *,
+    condition: Mapping[str, float] | None = None,
+    known_inputs: KnownInputs = (),
 ) -> dict[str, NDArray[np.float64]]:
     """The effective weight of every convolution and linear layer on one path.
 
@@ -27,6 +32,7 @@ def collect_weights(
         model: A module on a device with data.
         inputs: As `smartsim.trace.trace_model` takes them.
         condition: As `smartsim.trace.trace_model` takes it.
+        known_inputs: As `smartsim.trace.trace_model` takes it.
 
     Returns:
         Layer -> weight, `(c_out, c_in / groups, *kernel)` or `(out, in)`; masked positions are 0,
@@ -39,7 +45,7 @@ def collect_weights(
         (2, 3)
     """
     weights: dict[str, NDArray[np.float64]] = {}
-    with record_forward(model, inputs, dict(condition or {})) as (recorder, _):
+    with record_forward(model, inputs, dict(condition or {}), known_inputs) as (recorder, _):
         for node in recorder.nodes:
             place = _WEIGHT_PLACE.get(node.name)
             if place is not None and node.module not in weights:

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from smartsim.cli import cli
 from smartsim.counts import count_actions
 from smartsim.errors import ConfigurationError, DataDependentControlFlowError
-from smartsim.trace import parse_known, trace_model
+from smartsim.trace import collect_weights, parse_known, trace_model
 from tests.unit.trace.helpers import Calling, op_stages
 
 MASK = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]])
@@ -75,6 +75,16 @@ def test_a_draw_from_known_inputs_is_unknown() -> None:
     model.forward = lambda p: p if torch.bernoulli(p).sum() > 0 else -p
     with pytest.raises(DataDependentControlFlowError, match="depends on the input data"):
         trace_model(model, {"p": torch.ones(3)}, known_inputs=["p"])
+
+
+def test_weights_are_collected_on_the_path_that_known_inputs_take() -> None:
+    def forward(module: Any, x: Tensor, mask: Tensor) -> Any:
+        return module.inner(x if mask.any() else x.exp())
+
+    model: Any = Calling(forward, inner=nn.Linear(3, 2))
+    model.forward = lambda x, mask: forward(model, x, mask)
+    weights = collect_weights(model, (1, 3), known_inputs={"mask": torch.ones(1)})
+    assert list(weights) == ["inner"]
 
 
 def test_what_the_user_gives_is_neither_written_to_nor_kept() -> None:
