@@ -20,6 +20,7 @@ from smartsim.trace.record.recorder import Recorder
 __all__ = ["guard_forward"]
 
 _Method = Callable[..., Any]
+_STORAGE_CHANGES = ("__setitem__", "fill_", "copy_", "resize_", "share_memory_", "data_ptr")
 
 
 @contextmanager
@@ -51,6 +52,22 @@ def guard_forward(recorder: Recorder) -> Iterator[None]:
             shown.append((flat, flat.clone()))
         return plain(tensor)
 
+    def change_storage(
+        plain: _Method, storage: torch.UntypedStorage, *arguments: Any, **keywords: Any
+    ) -> Any:
+        if recorder.memories.holds(storage):
+            raise InvalidModelError(
+                f"the storage of a tensor is changed at {user_line()}, where a trace cannot follow "
+                "it; write that line with tensor operations such as copy_"
+            )
+        return plain(storage, *arguments, **keywords)
+
+    def swap(_plain: _Method, *_tensors: torch.Tensor) -> Any:
+        raise InvalidModelError(
+            f"two tensors are swapped at {user_line()}; a trace leaves the model as it is, so give "
+            "the module another attribute"
+        )
+
     def inference_mode(plain: _Method, _enabled: bool) -> Any:
         return plain(False)
 
@@ -67,6 +84,8 @@ def guard_forward(recorder: Recorder) -> Iterator[None]:
         (torch.Tensor, "tolist", tolist),
         (torch.Tensor, "__dlpack__", dlpack),
         (torch.Tensor, "data_ptr", data_ptr),
+        *((torch.UntypedStorage, name, change_storage) for name in _STORAGE_CHANGES),
+        (torch._C, "_swap_tensor_impl", swap),
         (torch._C, "_InferenceMode", inference_mode),
         (torch, "set_autocast_enabled", set_autocast_enabled),
     )

@@ -63,6 +63,10 @@ class Memories:
         """The memory that `tensor` shows, if an op or the caller has made it known."""
         return self._at.get(tensor.untyped_storage()._cdata)
 
+    def holds(self, storage: torch.UntypedStorage) -> bool:
+        """Whether it is the model's, or one that the forward pass has met."""
+        return storage._cdata in self._names or storage._cdata in self._at
+
     def name(self, tensor: torch.Tensor) -> tuple[Role, str]:
         """Role and name of the memory in the model; a constant has no name."""
         return self._names.get(tensor.untyped_storage()._cdata, ("constant", ""))

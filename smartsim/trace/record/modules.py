@@ -95,7 +95,8 @@ def track_modules(model: torch.nn.Module) -> Iterator[ModuleStack]:
 @contextmanager
 def _no_word_about_hooks(model: torch.nn.Module) -> Iterator[None]:
     """Compiled modules warn of global hooks; these are ours, and gone before any is compiled."""
-    if any(type(module).__name__ == "OptimizedModule" for module in model.modules()):
+    compiles = "torch._dynamo" in sys.modules
+    if compiles and any(type(m).__name__ == "OptimizedModule" for m in model.modules()):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are")
             yield

@@ -12,6 +12,7 @@ from functools import wraps
 from threading import RLock
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
 import torch
 import torch.utils._device as torch_device
 from torch._C import _len_torch_function_stack
@@ -61,6 +62,7 @@ def _flag(owner: Any, name: str) -> _Setting:
     return lambda: getattr(owner, name), lambda value: setattr(owner, name, value)
 
 
+_PRINTED = torch._tensor_str.PRINT_OPTS
 _CUDNN = ("enabled", "benchmark", "deterministic", "allow_tf32")
 _SETTINGS: tuple[_Setting, ...] = (
     (torch.get_default_dtype, torch.set_default_dtype),
@@ -75,6 +77,12 @@ _SETTINGS: tuple[_Setting, ...] = (
     (_cuda.mem_efficient_sdp_enabled, _cuda.enable_mem_efficient_sdp),
     (_cuda.math_sdp_enabled, _cuda.enable_math_sdp),
     (_cuda.cudnn_sdp_enabled, _cuda.enable_cudnn_sdp),
+    (torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
+    (torch.is_warn_always_enabled, torch.set_warn_always),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+    (np.geterr, lambda state: np.seterr(**state)),
+    (lambda: vars(_PRINTED).copy(), lambda state: vars(_PRINTED).update(state)),
+    _flag(torch.backends.mkldnn, "enabled"),
     _flag(torch.utils.deterministic, "fill_uninitialized_memory"),
     _flag(torch_device, "CURRENT_DEVICE"),
 )

@@ -59,6 +59,11 @@ def put_back_versions(versions: Iterable[tuple[torch.Tensor, int]]) -> None:
         torch._C._autograd._unsafe_set_version_counter(tensors, before)
 
 
+_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+_Hooks = dict[str, tuple[dict[Any, Any], dict[Any, Any]]] | None
+"""For each of a tensor's dictionaries of hooks: it, and what it held."""
+
+
 class _TensorMemory(NamedTuple):
     """What a tensor looked like, its values apart; there are many, so it must be made fast."""
 
@@ -66,7 +71,7 @@ class _TensorMemory(NamedTuple):
     data: torch.Tensor
     requires_grad: bool
     grad: torch.Tensor | None
-    hooks: tuple[dict[Any, Any], dict[Any, Any]] | None
+    hooks: _Hooks
     attributes: dict[str, Any] | None
 
 
@@ -153,18 +158,20 @@ def _put_back(memory: _Memory) -> None:
         _put_back_tensor(tensor)
 
 
-def _copy_dicts(tensor: torch.Tensor) -> tuple[Any, dict[str, Any] | None]:
+def _copy_dicts(tensor: torch.Tensor) -> tuple[_Hooks, dict[str, Any] | None]:
     """A tensor's hooks, with their handles' own dictionary, and its attributes; None if none."""
-    hooks, attributes = tensor._backward_hooks, vars(tensor)
-    return (hooks, hooks.copy()) if hooks else None, attributes.copy() if attributes else None
+    attributes = vars(tensor)
+    hooks = {slot: (held, held.copy()) for slot in _HOOKS if (held := getattr(tensor, slot))}
+    return hooks or None, attributes.copy() if attributes else None
 
 
 def _put_back_tensor(memory: _TensorMemory) -> None:
     tensor, data, requires_grad, grad, hooks, attributes = memory
     if tensor.layout == torch.strided and not _shows_same(tensor, data):
         tensor.data = data
-    if tensor._backward_hooks or hooks:
-        _put_back_hooks(tensor, hooks)
+    for slot in _HOOKS:
+        if getattr(tensor, slot) or hooks:
+            _put_back_hooks(tensor, slot, (hooks or {}).get(slot))
     held = vars(tensor)
     if (held or attributes) and not _is_same(held, attributes or {}):
         held.clear()
@@ -176,11 +183,11 @@ def _put_back_tensor(memory: _TensorMemory) -> None:
 
 
 def _put_back_hooks(
-    tensor: torch.Tensor, hooks: tuple[dict[Any, Any], dict[Any, Any]] | None
+    tensor: torch.Tensor, slot: str, hooks: tuple[dict[Any, Any], dict[Any, Any]] | None
 ) -> None:
     held, entries = hooks or (None, {})
-    if tensor._backward_hooks is not held:
-        tensor._backward_hooks = held
+    if getattr(tensor, slot) is not held:
+        setattr(tensor, slot, held)
     if held is not None and not _is_same(held, entries):
         held.clear()
         held.update(entries)

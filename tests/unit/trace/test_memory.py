@@ -1,5 +1,6 @@
 """What a forward does to the memory of its model past torch's ops, and what autograd remembers."""
 
+import copy
 import ctypes
 from collections.abc import Callable
 from typing import Any
@@ -35,6 +36,28 @@ def _write_to_address(w: Tensor) -> None:
     ctypes.memset(w.data_ptr() + 4, 0, 8)
 
 
+def _write_to_storage(w: Tensor) -> None:
+    storage: Any = w.untyped_storage()
+    storage.fill_(0)
+
+
+def _shrink_storage(w: Tensor) -> None:
+    w.untyped_storage().resize_(0)
+
+
+def _share_storage(w: Tensor) -> None:
+    w.untyped_storage().share_memory_()
+
+
+def _write_to_address_of_storage(w: Tensor) -> None:
+    ctypes.memset(w.untyped_storage().data_ptr(), 0, 8)
+
+
+def _swap(w: Tensor) -> None:
+    swap: Any = torch.utils.swap_tensors
+    swap(w, nn.Parameter(torch.zeros(4)))
+
+
 def _hand_over(w: Tensor) -> None:
     np.from_dlpack(w.detach())
 
@@ -47,6 +70,11 @@ def _hand_over(w: Tensor) -> None:
         (_add_in_place, r"by numpy\(\)"),
         (_write_to_result, r"by numpy\(\)"),
         (_write_to_address, r"by its data_ptr\(\)"),
+        (_write_to_storage, r"the storage of a tensor is changed at .*test_memory\.py:\d+"),
+        (_shrink_storage, "the storage of a tensor is changed"),
+        (_share_storage, "the storage of a tensor is changed"),
+        (_write_to_address_of_storage, "the storage of a tensor is changed"),
+        (_swap, "two tensors are swapped at"),
         (_hand_over, r"by DLPack at .*test_memory\.py:\d+"),
     ],
 )
@@ -64,6 +92,16 @@ def test_a_write_past_torch_is_refused_and_changes_nothing(
     assert weight.tolist() == [0.0, 1.0, 2.0, 3.0]
     weight.detach().numpy()[0] = 5.0  # numpy is as it was
     assert weight[0] == 5.0
+
+
+def test_a_copy_that_the_forward_makes_may_be_written_to() -> None:
+    def forward(module: Any, x: Tensor) -> Any:
+        twin = copy.deepcopy(module.w)
+        twin.data.mul_(2)
+        return x * twin
+
+    graph = trace_function(forward, w=nn.Parameter(torch.ones(4)))
+    assert [op.name for op in graph.ops] == ["aten.clone", "aten.mul", "aten.mul"]
 
 
 def test_an_array_shows_what_the_trace_knows_also_after_a_write_in_place() -> None:
@@ -117,6 +155,7 @@ def test_a_trace_between_forward_and_backward_leaves_the_backward_pass_as_it_was
         module.w.grad = None
         module.w.extra = 1
         module.w.register_hook(lambda grad: grad * 0)
+        module.w.register_post_accumulate_grad_hook(print)
         module.b.register_hook(lambda grad: grad * 0)
         shared.add_(1)
         if raises:

@@ -1,6 +1,7 @@
 """What a trace shares with the rest of the process: settings, generators, threads, other traces."""
 
 import random
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,11 @@ def _global_state() -> dict[str, Any]:
         "autocast": (torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")),
         "gradients": (torch.is_grad_enabled(), torch.is_anomaly_enabled()),
         "threads": torch.get_num_threads(),
+        "attention of layers": torch.backends.mha.get_fastpath_enabled(),
+        "warnings": torch.is_warn_always_enabled(),
+        "recursion": sys.getrecursionlimit(),
+        "numpy errors": np.geterr(),
+        "printed": str(torch.tensor(1 / 3, device="cpu")),
         "torch": torch.get_rng_state().tolist(),
         "numpy": str(np.random.get_state()),
         "python": random.getstate(),
@@ -56,6 +62,12 @@ def _set_everything(_: Any, x: Tensor) -> Tensor:
     torch.set_grad_enabled(True)
     torch.set_anomaly_enabled(True)
     torch.set_num_threads(3)
+    torch.backends.mha.set_fastpath_enabled(False)
+    torch.set_warn_always(True)
+    set_printed: Any = torch.set_printoptions
+    set_printed(precision=2)
+    sys.setrecursionlimit(5000)
+    np.seterr(all="ignore")
     torch.manual_seed(5)
     np.random.seed(5)
     np.random.rand(3)
