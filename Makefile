@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint bench mutants test-lowest experiments clean
+.PHONY: demo test lint bench fuzz mutants test-lowest experiments clean
 
 demo: $(VENV)/.installed
 	$(BIN)/smartsim report table2 --output runs/table2
@@ -24,6 +24,10 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -m tests.benchmarks.pricing_speed
 	$(BIN)/python -m tests.benchmarks.simulate_speed
 	$(BIN)/python -m tests.benchmarks.train_speed
+
+# A hundred thousand nearly valid files; `make test` tries a few hundred.
+fuzz: $(VENV)/.installed-test
+	SMARTSIM_FUZZ=4500 HYPOTHESIS_PROFILE=dev $(BIN)/python -m pytest -n 2 tests/fuzz
 
 # The suite with the oldest versions that pyproject.toml declares, in an environment of its own.
 test-lowest:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from smartsim.counts.conventions import Convention, load_convention
+from smartsim.counts.damage import blame_op
 from smartsim.counts.passes import list_counted_ops
 from smartsim.counts.records import ACTIONS, Action, Count, Counts, ParameterCounts
 from smartsim.counts.rules import RULES, Actions, Cost, Facts
@@ -84,7 +85,7 @@ def _count_op(graph: Graph, op: Op, convention: Convention, sums: dict[_Key, int
     if convention.skip_zeros and op.gating:
         return  # keeping or dropping elements is no arithmetic
     shapes = describe_shapes(graph, op)
-    cost = _cost(op, shapes, convention)
+    cost = _cost(graph, op, shapes, convention)
     stages: list[tuple[Stage, Actions]] = [(op.stage, cost.run)]
     if cost.prepared:
         ranks = [STAGES.index(tensor.stage) for tensor in shapes.inputs[1:]]
@@ -101,20 +102,18 @@ def _count_op(graph: Graph, op: Op, convention: Convention, sums: dict[_Key, int
             sums[key] = sums.get(key, 0) + scaled
 
 
-def _cost(op: Op, shapes: Shapes, convention: Convention) -> Cost:
+def _cost(graph: Graph, op: Op, shapes: Shapes, convention: Convention) -> Cost:
     """The op's actions, by its rule."""
     rule = RULES.get(op.name)
     if rule is None:
         raise MissingRuleError(_explain_missing(op, shapes), operator=op.name)
     skips = op.name == "smartsim.fold_batch_norm" or convention.skip_zeros
-    try:
+    with blame_op(graph, op, f"the counting rule of {op.name}"):
         work = op.live if skips and op.live is not None else dense_work(shapes)
         if work.outputs == 0 and work.sites == 0 and op.live is not None:
             return Cost(run={})
         sites = work.sites if convention.count_padding else work.sites_in_bounds
         cost = rule(Facts(shapes=shapes, sites=sites, outputs=work.outputs))
-    except _RULE_ERRORS as error:
-        raise _explain_failure(op, shapes, error) from error
     for action in (*cost.run, *cost.prepared):
         if action not in _ACTIONS:
             raise ConfigurationError(
@@ -125,16 +124,6 @@ def _cost(op: Op, shapes: Shapes, convention: Convention) -> Cost:
 
 
 _ACTIONS = frozenset(ACTIONS)
-_RULE_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-
-
-def _explain_failure(op: Op, shapes: Shapes, error: Exception) -> ConfigurationError:
-    sizes = ", ".join(str(tensor.shape) for tensor in shapes.inputs)
-    return ConfigurationError(
-        f"the counting rule of {op.name} fails on op {op.index} in module {op.module!r} on shapes "
-        f"{sizes or 'none'} ({type(error).__name__}: {error}); the graph is damaged, or the rule "
-        "does not fit the op"
-    )
 
 
 def _explain_missing(op: Op, shapes: Shapes) -> str:

@@ -111,13 +111,25 @@ class Document(Generic[RecordT]):
             record: RecordT = _adapter(cast(Hashable, self.record)).validate_json(
                 json.dumps(fields)
             )
-            if self.check is not None:
-                self.check(record)
+            self.check_all(record)
         except ValidationError as error:
             raise FileFormatError(f"{damaged}: {describe_faults(error)}") from error
         except (ValueError, TypeError) as error:
             raise FileFormatError(f"{damaged}: {error}") from error
         return record
+
+    def check_all(self, record: RecordT) -> None:
+        """Whether the fields of a record agree with each other, and those of records inside it.
+
+        Raises:
+            ValueError: If they do not.
+        """
+        if self.check is not None:
+            self.check(record)
+        for name in (f.name for f in dataclasses.fields(cast(Any, self.record))):
+            inside = getattr(record, name)
+            if type(inside) in _DOCUMENTS:
+                document_of(type(inside)).check_all(inside)
 
     def save(self, record: RecordT, path: str | Path) -> None:
         """Write the record as JSON to `path`, whole or not at all."""

@@ -4,7 +4,6 @@ A table is a CSV of cells, with a source, and where it is to stand beside counts
 of the same name that says how. A further paper's table is two such files.
 """
 
-import csv
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from smartsim.errors import ConfigurationError, FileFormatError, suggest_name
-from smartsim.records.files import find_shipped_folder, read_text, read_toml
+from smartsim.records.files import find_shipped_folder, quote, read_csv, read_toml
 from smartsim.records.sources import read_model
 from smartsim.report.style.numbers import NUMBER_UNITS
 
@@ -195,10 +194,18 @@ def load_published(name: str) -> PublishedTable:
     missing = [key for key in ("authors", "year", "arxiv", "locator") if not source.get(key)]
     if missing:
         raise FileFormatError(f"{beside}: its source has no {', '.join(missing)}")
-    rows = tuple(csv.DictReader(read_text(path, "a published table").splitlines()))
-    for line, row in enumerate(rows, start=2):
-        _check_row(f"{path}: line {line}", row, comparison)
-    return PublishedTable(name=name, source=source, rows=rows, comparison=comparison)
+    header, *lines = read_csv(path, "a published table")
+    rows = []
+    for line, cells in enumerate(lines, start=2):
+        if not cells:
+            continue
+        if len(cells) != len(header):
+            raise FileFormatError(
+                f"{path}: line {line} has {len(cells)} cells instead of {len(header)}"
+            )
+        rows.append(dict(zip(header, cells, strict=True)))
+        _check_row(f"{path}: line {line}", rows[-1], comparison)
+    return PublishedTable(name=name, source=source, rows=tuple(rows), comparison=comparison)
 
 
 def _check_row(where: str, row: Mapping[str, str], comparison: Comparison) -> None:
@@ -207,9 +214,11 @@ def _check_row(where: str, row: Mapping[str, str], comparison: Comparison) -> No
     if absent:
         raise FileFormatError(f"{where}: no {', '.join(absent)}")
     if row["unit"] not in NUMBER_UNITS:
-        raise FileFormatError(f"{where}: unit {row['unit']!r} is none of {', '.join(NUMBER_UNITS)}")
+        raise FileFormatError(
+            f"{where}: unit {quote(row['unit'])} is none of {', '.join(NUMBER_UNITS)}"
+        )
     for column in {"value", "lam"} & row.keys():
         try:
             float(row[column])
         except ValueError as error:
-            raise FileFormatError(f"{where}: {column} {row[column]!r} is no number") from error
+            raise FileFormatError(f"{where}: {column} {quote(row[column])} is no number") from error

@@ -10,6 +10,7 @@ from pydantic import Field
 from smartsim.errors import ConfigurationError, suggest_name
 from smartsim.models import METHODS, ModelSettings
 from smartsim.records.fields import check_fields
+from smartsim.records.files import quote
 from smartsim.train.presets import PRESETS, Preset, layer_preset, multiplies_bf16
 
 __all__ = ["TRAIN_METHODS", "TrainSettings", "make_settings"]
@@ -125,6 +126,8 @@ class TrainSettings:
         Raises:
             ConfigurationError: If a setting is unknown, or holds what it cannot hold.
         """
+        if not isinstance(data, Mapping):
+            raise ConfigurationError(f"no settings of a training run: {quote(data)}")
         unknown = data.keys() - _FIELDS.keys()
         if unknown or not {"method", "model"} <= data.keys():
             raise ConfigurationError(

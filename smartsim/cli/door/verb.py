@@ -129,8 +129,16 @@ def _fail_usage(error: click.UsageError) -> NoReturn:
     _fail(f"{error.format_message().rstrip('.')}; see {help_of} --help")
 
 
+_LONG_WORD = re.compile(r"\S{1000,}")
+
+
+def _cut_word(found: re.Match[str]) -> str:
+    """Of a value that a file or the shell has brought along, the beginning."""
+    return f"{found[0][:77]}..."
+
+
 def _fail(sentence: str, code: int = 2) -> NoReturn:
-    click.echo(f"smartsim: {sentence}", err=True)
+    click.echo(f"smartsim: {_LONG_WORD.sub(_cut_word, sentence)}", err=True)
     raise SystemExit(code)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from smartsim.errors import ConfigurationError, suggest_name
+from smartsim.records.files import quote
 
 __all__ = ["FLOAT_FORMATS", "MAX_BITS", "FormatKind", "NumberFormat", "parse_format"]
 
@@ -18,7 +19,7 @@ FLOAT_FORMATS = {"fp8": 8, "fp16": 16, "bf16": 16, "fp32": 32, "fp64": 64}
 """Floating-point formats and their bits; whether one has a price is up to the table."""
 
 _EXAMPLES = ("int4", "int8", "int16", "int32", *FLOAT_FORMATS, "shift4", "shift8", "shift8x2")
-_WHOLE = re.compile(r"(int|shift)([1-9]\d*)(?:x([1-9]\d*))?")
+_WHOLE = re.compile(r"(int|shift)([1-9]\d{0,5})(?:x([1-9]\d{0,5}))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,9 @@ def parse_format(name: str) -> NumberFormat:
         return NumberFormat(kind="fp", bits=FLOAT_FORMATS[name], name=name)
     match = _WHOLE.fullmatch(name)
     if match is None or (match[1] == "int" and match[3]):
-        raise ConfigurationError(f"unknown number format {name!r}{suggest_name(name, _EXAMPLES)}")
+        raise ConfigurationError(
+            f"unknown number format {quote(name)}{suggest_name(name, _EXAMPLES)}"
+        )
     bits, terms = int(match[2]), int(match[3] or 1)
     if not 2 <= bits <= MAX_BITS:
         raise ConfigurationError(

@@ -71,7 +71,7 @@ class PrecisionPlan(Shown):
             )
         some = ", ".join(repr(layer) for layer in layers[:3])
         return (
-            f"precision plan {self.name}: pattern {pattern!r} matches none of the "
+            f"precision plan {self.name}: pattern {quote(pattern)} matches none of the "
             f"{len(layers)} layers, such as {some}"
         )
 

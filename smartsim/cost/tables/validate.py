@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from smartsim.cost.formats.numbers import MAX_BITS
 from smartsim.cost.tables.table import ARITHMETIC, BASES, MEMORIES, STATUSES, UNITS, Row
 from smartsim.errors import suggest_name
+from smartsim.records.files import quote
 
 __all__ = ["find_row_faults", "find_table_faults"]
 
@@ -40,7 +41,7 @@ def find_row_faults(record: Mapping[str, str], sources: Collection[str]) -> Iter
         yield "source is empty; every energy needs a publication"
     elif record["source"] not in sources:
         near = suggest_name(record["source"], sources)
-        yield f"source {record['source']!r} is in no sources.toml{near}"
+        yield f"source {quote(record['source'])} is in no sources.toml{near}"
     if not record["locator"]:
         yield "locator is empty; name the table or figure"
     for column, possible in (("basis", BASES), ("status", STATUSES)):

@@ -1,13 +1,11 @@
 """Accuracies that our own evaluator measured, as result files; knows nothing of how."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from smartsim.errors import FileFormatError
-from smartsim.records.files import read_json
+from smartsim.records.accuracies import AccuracyRow, ResultFile, read_result_file
 
 __all__ = [
     "WORST",
@@ -22,8 +20,6 @@ __all__ = [
 
 WORST = "worst"
 """The attack of each model that left least, in place of an attack's name."""
-
-_FORMAT = "smartsim-accuracies"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,41 +76,23 @@ def load_measured(paths: Iterable[str | Path]) -> tuple[Measured, ...]:
     Raises:
         FileFormatError: If a file is damaged or something else; the sentence names it.
     """
-    rows: list[Measured] = []
-    for path in paths:
-        data = read_json(path, "a result file of the evaluator")
-        if data.get("format") != _FORMAT:
-            raise FileFormatError(
-                f"{path}: is no result file of the evaluator (its format is "
-                f"{data.get('format')!r}, expected {_FORMAT!r})"
-            )
-        try:
-            rows += [_read_row(data, row) for row in data["results"]]
-        except (KeyError, TypeError, ValueError) as error:
-            reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
-            raise FileFormatError(f"{path}: a damaged result file: {reason}") from error
-    return tuple(rows)
+    files = [read_result_file(path)[0] for path in paths]
+    return tuple(_measure(file, row) for file in files for row in file.results)
 
 
-def _read_row(data: Mapping[str, Any], row: Mapping[str, Any]) -> Measured:
-    accuracy, images = float(row["accuracy"]), int(row["images"])
-    if not 0 <= accuracy <= 100 or images < 1:
-        raise ValueError(f"accuracy {accuracy} % of {images} images cannot be")
-    lam = float(row["lam"])
-    if not 0 <= lam <= 1:
-        raise ValueError(f"lam {lam} is not in [0, 1]")
-    share = accuracy / 100
+def _measure(file: ResultFile, row: AccuracyRow) -> Measured:
+    share = row.accuracy / 100
     # Of an image that is either right or wrong; the evaluator knows better where noise is drawn.
-    error = row.get("standard_error", 100 * math.sqrt(share * (1 - share) / images))
+    error = 100 * math.sqrt(share * (1 - share) / row.images)
     return Measured(
-        method=str(data["method"]),
-        lam=lam,
-        attack=str(row["attack"]),
-        accuracy=accuracy,
-        images=images,
-        standard_error=float(error),
-        setting=str(data["setting"]),
-        before=None if row.get("before") is None else float(row["before"]),
+        method=file.method,
+        lam=row.lam,
+        attack=row.attack,
+        accuracy=row.accuracy,
+        images=row.images,
+        standard_error=error if row.standard_error is None else row.standard_error,
+        setting=file.setting,
+        before=row.before,
     )
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from smartsim.errors import FileFormatError
-from smartsim.records.files import read_json
+from smartsim.records.accuracies import read_result_file
 from smartsim.report.style.figures import TWO_COLUMNS, figure_style, looks_of
 from smartsim.report.style.labels import wrap_title
 
@@ -20,19 +19,12 @@ def load_utilities(paths: Iterable[Path]) -> dict[str, dict[str, float]]:
     Raises:
         FileFormatError: If a file is damaged.
     """
-    found: dict[str, dict[str, float]] = {}
-    for path in paths:
-        data = read_json(path, "a result file of the evaluator")
-        if "layers" not in data:
-            continue
-        try:
-            found[str(data["method"])] = {
-                str(row["name"]): int(row["nonzeros"]) / int(row["weights"])
-                for row in data["layers"]
-            }
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-            raise FileFormatError(f"{path}: a damaged result file: {error!r}") from error
-    return found
+    files = [read_result_file(path)[0] for path in paths]
+    return {
+        file.method: {row.name: row.nonzeros / row.weights for row in file.layers}
+        for file in files
+        if file.layers
+    }
 
 
 def draw_utilities(utilities: Mapping[str, Mapping[str, float]], setting: str = "") -> Figure:

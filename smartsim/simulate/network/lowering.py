@@ -6,14 +6,16 @@ while the array runs. Eval-mode batch norms are folded into the layer before the
 not simulated: it is done once, anywhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from smartsim.counts import RULES, Action, Convention, Cost, Facts
+from smartsim.counts.damage import blame_op
 from smartsim.counts.passes import fold_batch_norm
 from smartsim.counts.work import dense_work, describe_shapes
-from smartsim.errors import MissingRuleError
+from smartsim.errors import ConfigurationError, MissingRuleError
 from smartsim.graph import STAGES, Graph, Op, Stage
+from smartsim.records.files import quote
 from smartsim.simulate.network.contractions import (
     CONTRACTIONS,
     Contraction,
@@ -136,7 +138,9 @@ def _make_step(
     made: dict[int, Operand] = {}
     fetched: dict[int, Operand] = {}
     for op in ops:
-        lowered = lower_op(graph, op)
+        with blame_op(graph, op, "laying it out on the array"):
+            lowered = lower_op(graph, op)
+            _check_sizes(op, lowered)
         contractions += lowered
         taken = {operand.value for c in lowered for operand in (c.input, c.weight)}
         for tensor in graph.input_tensors(op):
@@ -189,13 +193,28 @@ def _cost(graph: Graph, op: Op, convention: Convention) -> Cost:
     if rule is None:
         raise MissingRuleError(
             f"operator {op.name} in module {op.module!r} has no counting rule, so its cycles "
-            f'are unknown; add one with smartsim.counts.register_rule("{op.name}")'
+            f'are unknown; add one with smartsim.counts.register_rule("{op.name}")',
+            operator=op.name,
         )
     live = op.live if convention.skip_zeros else None
-    work = dense_work(shapes) if live is None else live
-    if live is not None and live.outputs == 0 and live.sites == 0:
-        return Cost(run={})
-    return rule(Facts(shapes=shapes, sites=work.sites, outputs=work.outputs))
+    with blame_op(graph, op, f"the counting rule of {op.name}"):
+        work = dense_work(shapes) if live is None else live
+        if live is not None and live.outputs == 0 and live.sites == 0:
+            return Cost(run={})
+        return rule(Facts(shapes=shapes, sites=work.sites, outputs=work.outputs))
+
+
+MOST_PRODUCTS = 2**50
+"""Multiplications of one layer: what moves for them is counted in 64 bits."""
+
+
+def _check_sizes(op: Op, contractions: Sequence[Contraction]) -> None:
+    for contraction in contractions:
+        if contraction.products > MOST_PRODUCTS:
+            raise ConfigurationError(
+                f"op {op.index} ({op.name}) in module {quote(op.module)} is too large to simulate: "
+                f"{contraction.products:.3g} multiplications; at most {MOST_PRODUCTS:.3g}"
+            )
 
 
 def _prepared_steps(graph: Graph, convention: Convention) -> list[Step]:

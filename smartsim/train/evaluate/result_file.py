@@ -11,7 +11,8 @@ from torch import Tensor
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.models import ConditionalModel
 from smartsim.models.layers import Conv2d, Linear
-from smartsim.records.files import read_json, write_json_atomically
+from smartsim.records.accuracies import FORMAT, read_result_file
+from smartsim.records.files import write_json_atomically
 from smartsim.records.locks import keep_to_this_process
 from smartsim.train.data import Dataset, load_dataset
 from smartsim.train.evaluate.naming import describe_setting, name_model
@@ -76,7 +77,7 @@ def evaluate_run(
     progress = _describe_progress(run_folder, trained, data)
     asked = tuple(dict.fromkeys(lams or default_lams(trained)))
     head: dict[str, Any] = {
-        "format": "smartsim-accuracies",
+        "format": FORMAT,
         "version": 1,
         "method": label or name_model(trained),
         "setting": describe_setting(trained, progress),
@@ -160,7 +161,7 @@ def _rows_of(path: Path, head: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The results that a file has already, if they were measured in the same way."""
     if not path.exists():
         return []
-    found = read_json(path, "a result file of the evaluator")
+    _, found = read_result_file(path)
     for key in ("format", "method", "protocol", "trained", "progress", "data"):
         same = found.get(key) == head[key]
         if key == "progress":  # files of old do not say how far the training had come

@@ -10,6 +10,8 @@ from typing import Any
 
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.records.files import (
+    quote,
+    read_csv,
     read_json,
     write_json_atomically,
     write_text_atomically,
@@ -104,8 +106,8 @@ class RunFolder:
 
     def rewind(self, place: Place) -> None:
         """Drop what a killed run left behind after its last checkpoint."""
-        _keep_rows(self.path / "metrics.csv", "step", place.step)
-        _keep_rows(self.path / "epochs.csv", "epoch", place.epoch)
+        _keep_rows(self.path / "metrics.csv", METRICS, place.step)
+        _keep_rows(self.path / "epochs.csv", EPOCHS, place.epoch)
         for leftover in self.path.glob(".*.safetensors.*"):
             leftover.unlink(missing_ok=True)
 
@@ -125,12 +127,26 @@ class RunFolder:
             raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def _keep_rows(path: Path, column: str, below: int) -> None:
-    """Keep the rows of a table whose `column` is less than `below`, and no half row."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        header, *rows = csv.reader(stream)
-    place = header.index(column)
-    kept = [row for row in rows if len(row) == len(header) and int(row[place]) < below]
+def _keep_rows(path: Path, columns: Sequence[str], below: int) -> None:
+    """Keep the rows of a table whose first column is less than `below`, and no half row.
+
+    Raises:
+        FileFormatError: If the file is no such table; what follows a last whole row may be.
+    """
+    header, *rows = read_csv(path, "a run's table")
+    if tuple(header) != tuple(columns):
+        raise FileFormatError(f"{path}: line 1 must be {','.join(columns)}")
+    kept = []
+    for line, row in enumerate(rows, start=2):
+        is_last = line == len(rows) + 1
+        if len(row) == len(header) and _is_step(row[0]):
+            kept += [row] if int(row[0]) < below else []
+        elif not is_last:  # a killed run may leave half of its last row, and no other
+            raise FileFormatError(f"{path}: line {line} is damaged: {quote(','.join(row))}")
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *kept])
     write_text_atomically(path, text.getvalue())
+
+
+def _is_step(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 20
