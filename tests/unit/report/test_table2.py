@@ -294,15 +294,15 @@ def test_accuracies_of_an_unknown_method_are_refused(tmp_path: Path) -> None:
         ({"results": [{"lam": 0}]}, "no field 'accuracy'"),
         (
             {"results": [{"lam": 0, "attack": "clean", "accuracy": 101, "images": 1}]},
-            r"accuracy 101\.0 % of 1 images cannot be",
+            r"accuracy of results\.0 cannot be 101; it must be less than or equal to 100",
         ),
         (
             {"results": [{"lam": 0, "attack": "clean", "accuracy": 50, "images": 0}]},
-            "of 0 images cannot be",
+            r"images of results\.0 cannot be 0",
         ),
         (
             {"results": [{"lam": 1.5, "attack": "clean", "accuracy": 50, "images": 1}]},
-            r"lam 1\.5 is not in \[0, 1\]",
+            r"lam of results\.0 cannot be 1\.5",
         ),
         (
             {"results": [{"lam": float("nan"), "attack": "a", "accuracy": 50, "images": 1}]},
