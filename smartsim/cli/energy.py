@@ -67,7 +67,9 @@ class EnergyOptions:
     help="How zeros are left out of stored weights.",
 )
 @click.option("--weights", type=IN_FILE, help="Safetensors, to count shift-adds in.")
-@click.option("--terms", default=2, help="Most powers of two of a weight.")
+@click.option(
+    "--terms", type=click.IntRange(1, 64), default=2, help="Most powers of two of a weight."
+)
 @output_options(".json", ".csv", ".md", ".html")
 @reads(EnergyOptions)
 def energy(options: EnergyOptions) -> None:

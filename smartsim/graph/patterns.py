@@ -13,7 +13,12 @@ from pydantic import PlainSerializer, PlainValidator
 
 from smartsim.records.files import quote
 
-__all__ = ["Pattern", "StoredPattern"]
+__all__ = ["MOST_ELEMENTS", "Pattern", "StoredPattern"]
+
+
+MOST_ELEMENTS = 2**27
+"""Of one pattern in a file. A mask without structure takes a byte for six elements, so that only
+patterns of great regularity and size are refused."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +73,11 @@ def _decode(row: Any) -> Pattern:
     shape = tuple(row["shape"])
     if not all(type(size) is int and 0 <= size < 2**63 for size in shape):
         raise ValueError(f"shape of a pattern cannot be {quote(row['shape'])}")
+    if math.prod(shape) > MOST_ELEMENTS + 64 * len(row["bits"]):
+        raise ValueError(
+            f"a pattern of shape {shape} in {len(row['bits'])} bytes is more than a file may "
+            f"unpack to: {MOST_ELEMENTS} elements, and 64 more for each byte"
+        )
     size = (math.prod(shape) + 7) // 8
     try:
         stream = zlib.decompressobj()

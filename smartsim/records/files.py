@@ -65,6 +65,9 @@ def find_shipped_folder(inside: str, beside: str, marker: str, package: Path = _
 def write_bytes_atomically(path: str | Path, data: bytes) -> None:
     """Write `data` to `path` whole or not at all: a temporary file beside it, synced, renamed.
 
+    A link is followed, and stays one. What is no plain file, such as a device or a pipe, is written
+    to as it is: to put a file in its place would take it away from everybody else.
+
     Raises:
         OSError: If the folder is missing or cannot be written to; it names `path`.
     """
@@ -72,9 +75,14 @@ def write_bytes_atomically(path: str | Path, data: bytes) -> None:
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     try:
-        _write_and_rename(target, data)
+        if target.is_symlink():
+            target = target.resolve()
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+        else:
+            _write_and_rename(target, data)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(target)) from error
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _write_and_rename(target: Path, data: bytes) -> None:

@@ -33,6 +33,16 @@ _PARTS = re.compile(
 )
 _NAME = re.compile(r"[\w.+-]*")
 _SYMBOL = re.compile(r"Symbol\('\w+'(, \w+=(True|False))*\)")
+_GROWS = re.compile(r"\*\*\s*(?![23]\b)|\d{20}|Pow\((?![^()]*,\s*(?:Integer\()?-?[123]\b)")
+"""What would be computed for ever: other powers than squares, cubes and inverses of plain sizes;
+a number of more digits than a size has."""
+
+_LONGEST_SIZE = 2_000
+_MOST_POWERS = 4
+_MOST_TIMES = 20
+_FREE_BYTES = 1 << 24
+"""A program may unpack to so many times its size, and so many bytes."""
+
 _SIZE_WORDS = frozenset(
     """
     Add Mul Pow Integer Rational Max Min Mod PythonMod FloorDiv CleanDiv CeilDiv CeilToInt
@@ -158,6 +168,12 @@ def _copy_plain_parts(archive: zipfile.ZipFile) -> io.BytesIO:
     """A new archive of the parts that are plain data, each of them looked through."""
     copy = io.BytesIO()
     names = archive.namelist()
+    unpacked = sum(info.file_size for info in archive.infolist())
+    stored = sum(info.compress_size for info in archive.infolist())
+    if unpacked > _MOST_TIMES * stored + _FREE_BYTES:
+        raise FileFormatError(
+            f"unpacks from {stored} bytes to {unpacked}; torch.export.save does not compress"
+        )
     with zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as plain:
         for name in names:
             part = name.partition("/")[2]
@@ -215,7 +231,9 @@ def _check_text(text: str, part: str, key: str) -> None:
             bare = _SYMBOL.sub("0", text)
             words = set(re.findall(r"[^\W\d]\w*", bare))
             is_size = words <= _SIZE_WORDS and not set("\"'[]{}.=\n") & set(bare)
-            _require(is_size, part, "expression", text)
+            is_small = len(text) <= _LONGEST_SIZE and bare.count("**") <= _MOST_POWERS
+            is_small &= not _GROWS.search(bare)
+            _require(is_size and is_small, part, "expression", text)
         case _:
             _require(_NAME.fullmatch(text), part, "name", text)
 

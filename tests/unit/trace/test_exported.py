@@ -232,6 +232,38 @@ def test_a_doctored_program_is_refused_and_runs_nothing(
     assert "\n" not in str(caught.value)
 
 
+EXPRESSIONS = [
+    "9**9**9**9",
+    "9 ** 99",
+    "(((((9**3)**3)**3)**3)**3)",
+    "Pow(Integer(9), Pow(Integer(9), Integer(99)))",
+    "Pow(Integer(9), Integer(1000000))",
+    "9" * 20,
+    "1+" * 2_000 + "1",
+]
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_a_size_that_would_be_computed_for_ever_is_refused(
+    small: Path, tmp_path: Path, expression: str
+) -> None:
+    def edit(program: Any) -> None:
+        node = program["graph_module"]["graph"]["nodes"][0]
+        node["inputs"].append({"name": "", "arg": {"as_expr": {"expr_str": expression}}, "kind": 1})
+
+    path = rewrite(small, tmp_path / "huge.pt2", lambda parts: _edit(parts, edit))
+    with pytest.raises(FileFormatError, match=r"holds the expression .* cannot be read safely"):
+        load_model(str(path))
+
+
+def test_a_program_that_unpacks_to_far_more_is_refused(small: Path, tmp_path: Path) -> None:
+    path = tmp_path / "zeros.pt2"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("program/data/weights/weight_9", bytes(40_000_000))
+    with pytest.raises(FileFormatError, match=r"unpacks from \d+ bytes to \d+"):
+        load_model(str(path))
+
+
 def test_guards_are_dropped_and_never_compiled(small: Path, tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     path = rewrite(small, tmp_path / "guarded.pt2", lambda parts: _guard(parts, trap))
