@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from smartsim.counts.complex import apply_rule
 from smartsim.counts.conventions import Convention, load_convention
 from smartsim.counts.damage import blame_op
 from smartsim.counts.passes import list_counted_ops
@@ -104,8 +105,7 @@ def _count_op(graph: Graph, op: Op, convention: Convention, sums: dict[_Key, int
 
 def _cost(graph: Graph, op: Op, shapes: Shapes, convention: Convention) -> Cost:
     """The op's actions, by its rule."""
-    rule = RULES.get(op.name)
-    if rule is None:
+    if op.name not in RULES:
         raise MissingRuleError(_explain_missing(op, shapes), operator=op.name)
     skips = op.name == "smartsim.fold_batch_norm" or convention.skip_zeros
     with blame_op(graph, op, f"the counting rule of {op.name}"):
@@ -113,7 +113,7 @@ def _cost(graph: Graph, op: Op, shapes: Shapes, convention: Convention) -> Cost:
         if work.outputs == 0 and work.sites == 0 and op.live is not None:
             return Cost(run={})
         sites = work.sites if convention.count_padding else work.sites_in_bounds
-        cost = rule(Facts(shapes=shapes, sites=sites, outputs=work.outputs))
+        cost = apply_rule(Facts(shapes=shapes, sites=sites, outputs=work.outputs))
     for action in (*cost.run, *cost.prepared):
         if action not in _ACTIONS:
             raise ConfigurationError(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from smartsim.counts import RULES, Action, Convention, Cost, Facts
+from smartsim.counts.complex import apply_rule
 from smartsim.counts.damage import blame_op
 from smartsim.counts.passes import fold_batch_norm
 from smartsim.counts.work import dense_work, describe_shapes
@@ -189,8 +190,7 @@ def _cost(graph: Graph, op: Op, convention: Convention) -> Cost:
     if convention.skip_zeros and op.gating:
         return Cost(run={})
     shapes = describe_shapes(graph, op)
-    rule = RULES.get(op.name)
-    if rule is None:
+    if op.name not in RULES:
         raise MissingRuleError(
             f"operator {op.name} in module {op.module!r} has no counting rule, so its cycles "
             f'are unknown; add one with smartsim.counts.register_rule("{op.name}")',
@@ -201,7 +201,7 @@ def _cost(graph: Graph, op: Op, convention: Convention) -> Cost:
         work = dense_work(shapes) if live is None else live
         if live is not None and live.outputs == 0 and live.sites == 0:
             return Cost(run={})
-        return rule(Facts(shapes=shapes, sites=work.sites, outputs=work.outputs))
+        return apply_rule(Facts(shapes=shapes, sites=work.sites, outputs=work.outputs))
 
 
 MOST_PRODUCTS = 2**50

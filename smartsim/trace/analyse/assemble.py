@@ -33,7 +33,8 @@ class _Assembly:
     def tensor(self, operand: Operand, *, keep_pattern: bool) -> int:
         """The place of an operand's tensor among the graph's."""
         view, value = operand.view, operand.value
-        key = (value.index, view, operand.dtype)
+        shape = view.shape if operand.seen is None else operand.seen
+        key = (value.index, view, operand.dtype, shape)
         place = self._places.get(key)
         if place is not None and (not keep_pattern or value.bits is None):
             return place
@@ -42,7 +43,7 @@ class _Assembly:
         spec = TensorSpec(
             index=len(self.tensors) if place is None else place,
             value=value.index,
-            shape=view.shape,
+            shape=shape,
             dtype=_name_dtype(operand.dtype),
             stage=STAGES[value.stage],
             role=value.role,

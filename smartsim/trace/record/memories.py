@@ -113,9 +113,10 @@ class Memories:
         value = memory.value
         if tensor is memory.keep:
             return Operand(argument, value, memory.view, tensor.dtype)
-        converted = tensor.element_size() != memory.itemsize
-        view = self._view_of_all(value.size) if converted else self.view(tensor, value.size)
-        return Operand(argument, value, view, tensor.dtype, converted)
+        if tensor.element_size() == memory.itemsize:
+            return Operand(argument, value, self.view(tensor, value.size), tensor.dtype)
+        view = self._view_of_all(value.size)
+        return Operand(argument, value, view, tensor.dtype, True, tuple(tensor.shape))
 
     def view(self, tensor: torch.Tensor, size: int) -> View:
         """The tensor's window on `size` elements; equal windows are one object."""

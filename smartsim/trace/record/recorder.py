@@ -267,7 +267,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         value.known = not operator.is_random and all(v.known for v in sources)
         value.tiny = value.known and all(v.tiny for v in sources)
         self.memories.replace(target, value)
-        node.outputs.append(Operand("0", value, old.view, old.dtype, old.converted))
+        node.outputs.append(Operand("0", value, old.view, old.dtype, old.converted, old.seen))
         return target
 
 

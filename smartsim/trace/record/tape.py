@@ -68,10 +68,11 @@ class Operand:
     view: View
     dtype: torch.dtype
     converted: bool = False
+    seen: tuple[int, ...] | None = None  # its own shape, where it is read as another type
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The tensor's shape."""
+        """The tensor's shape; where its memory is read as another type, of all the memory."""
         return self.view.shape
 
     @property
