@@ -62,11 +62,19 @@ def dense_work(shapes: Shapes) -> Work:
     if shapes.name in _REDUCTIONS:
         elements = math.prod(shapes.data)
         return Work(sites=elements, sites_in_bounds=elements, outputs=math.prod(shapes.output))
+    if shapes.name in _SOFTMAX:
+        dim, elements = shapes.attributes.get("dim", -1), math.prod(shapes.output)
+        width = shapes.output[dim] if shapes.output else 1
+        return Work(sites=elements, sites_in_bounds=elements, outputs=elements // max(width, 1))
+    if shapes.name.startswith("aten._scaled_dot_product"):
+        rows, keys = math.prod(shapes.data[:-1]), shapes.inputs[1].shape[-2]
+        return Work(sites=rows * keys, sites_in_bounds=rows * keys, outputs=rows)
     elements = math.prod(shapes.output)
     channels = shapes.output[1] if shapes.name == _BATCH_NORM else elements
     return Work(sites=elements, sites_in_bounds=elements, outputs=channels)
 
 
+_SOFTMAX = frozenset(("aten._softmax", "aten._safe_softmax", "aten._log_softmax"))
 _BATCH_NORM = "aten.native_batch_norm"
 _REDUCTIONS = frozenset(f"aten.{name}" for name in ("sum", "mean"))
 

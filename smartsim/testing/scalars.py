@@ -70,12 +70,14 @@ class Scalar:
         value: What it is.
         zero: Whether it is known to be zero by structure, and not merely by its value.
         gate: Whether it is the one of a known mask, where a mask is a factor.
+        cut: Whether it is known to be minus infinity, so that a softmax gives it no weight.
         act: What computed it; None for a parameter, a constant or an input.
     """
 
     value: float
     zero: bool = False
     gate: bool = False
+    cut: bool = False
     act: Act | None = None
 
 

@@ -49,9 +49,7 @@ EXEMPT: Mapping[tuple[str, str], str] = {
         _scaled_dot_product_fused_attention_overrideable _fused_rms_norm rms_norm layer_norm
         _weight_norm_interface log_sigmoid_forward prelu selu norm nan_to_num
     """,
-    ("semantics", "a device's kernel of the same attention: dense, and all is read"): """
-        _scaled_dot_product_cudnn_attention _scaled_dot_product_efficient_attention
-        _scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_for_cpu
+    ("semantics", "a device's kernel of the same: dense, and all is read"): """
         _weight_norm_interface layer_norm rms_norm
     """,
     ("scalar", "copies that only functionalised, exported programs hold; they cost nothing"): """

@@ -93,9 +93,8 @@ def _levels(length: int) -> int:
 )
 def _attention(facts: Facts) -> Cost:
     """Scores, their softmax, and the weighted values: q (b, h, s, d), k (b, h, t, d), v (.., e)."""
-    query, key, value = (tensor.shape for tensor in facts.shapes.inputs[:3])
-    scores = math.prod(query[:-1]) * key[-2]
-    rows = math.prod(query[:-1])
+    query, value = (facts.shapes.inputs[place].shape for place in (0, 2))
+    scores, rows = facts.sites, facts.outputs
     return Cost(
         run={
             "mac": scores * (query[-1] + value[-1]),

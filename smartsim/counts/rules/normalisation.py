@@ -7,7 +7,6 @@ from smartsim.counts.records import Action
 from smartsim.counts.rules.registry import (
     Cost,
     Facts,
-    count_rows,
     register_rule,
 )
 
@@ -86,7 +85,7 @@ def _rms_norm(facts: Facts) -> Cost:
 @register_rule("aten._softmax", "aten._safe_softmax", "aten._log_softmax")
 def _softmax(facts: Facts) -> Cost:
     """Largest of the row, subtract it, exponentials, their sum; then divide, or take its log."""
-    elements, rows = count_rows(facts)
+    elements, rows = facts.sites, facts.outputs
     run: dict[Action, int] = {"compare": elements - rows, "exp": elements}
     if facts.shapes.name == "aten._log_softmax":
         return Cost(run={**run, "add": 3 * elements - rows, "log": rows})

@@ -5,6 +5,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,7 +15,11 @@ from smartsim.testing.calls import Call, scalar_rule
 from smartsim.testing.memory import Operand
 from smartsim.testing.scalars import Scalar, ScalarArray
 
-__all__ = ["add", "as_factor", "cut_off", "mul", "subtract"]
+__all__ = ["CUT_OFF", "add", "as_factor", "cut_off", "mul", "subtract"]
+
+
+CUT_OFF = -1e30
+"""From here downwards, a known summand leaves a score no weight in a softmax."""
 
 
 def add(call: Call, a: Scalar, b: Scalar) -> Scalar:
@@ -75,7 +80,14 @@ def _execute_add(call: Call) -> ScalarArray:
     if call.literal("self") == 0 and call.arguments["alpha"] == 1:
         return call.passes("other")
     other = _scaled(call, call["other"].scalars, "alpha")
-    return call.map(lambda a, b: add(call, a, b), "self", other)
+    known = [call[name].stage in ("deploy", "switch") for name in ("self", "other")]
+
+    def execute(a: Scalar, b: Scalar) -> Scalar:
+        cut = [s.cut or (k and s.value <= CUT_OFF) for s, k in zip((a, b), known, strict=True)]
+        made = add(call, a, b)
+        return replace(made, cut=True) if call.skips_zeros and any(cut) else made
+
+    return call.map(execute, "self", other)
 
 
 @scalar_rule("aten.sub")

@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map
 from smartsim.errors import MissingRuleError
 from smartsim.testing.calls import Call, scalar_rule
 from smartsim.testing.memory import Operand, to_values
+from smartsim.testing.rules.elementwise import CUT_OFF
 from smartsim.testing.scalars import Scalar, ScalarArray, elements
 
 __all__: list[str] = []
@@ -150,9 +151,12 @@ def _choose(call: Call, condition: Operand, yes: Operand, no: Operand) -> Scalar
         chosen = a if c.value else b
         if late:
             return chosen if a.zero and b.zero else call.act(chosen.value, (c, a, b), {})
-        if chosen.zero or c.act is None:
+        if chosen.zero or chosen.cut:
             return chosen
-        return call.act(chosen.value, (c, chosen), {})
+        source = yes if c.value else no
+        if call.skips_zeros and source.literal is not None and source.literal <= CUT_OFF:
+            return Scalar(chosen.value, cut=True)
+        return chosen if c.act is None else call.act(chosen.value, (c, chosen), {})
 
     return call.map(choose, condition.scalars, yes.scalars, no.scalars)
 

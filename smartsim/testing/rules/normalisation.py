@@ -1,7 +1,7 @@
 """Scalar rules of normalisation layers and softmax."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -126,13 +126,21 @@ def _spread(operand: Operand | None, shape: Sequence[int]) -> ScalarArray | None
     return np.broadcast_to(operand.scalars.reshape(-1), shape)
 
 
-@scalar_rule("aten._softmax", "aten._safe_softmax", "aten._log_softmax", whole=True)
+@scalar_rule("aten._log_softmax", whole=True)
+def _execute_log_softmax(call: Call) -> ScalarArray:
+    return _by_rows(call, _log_softmax_row)
+
+
+@scalar_rule("aten._softmax", "aten._safe_softmax")
 def _execute_softmax(call: Call) -> ScalarArray:
+    return _by_rows(call, _softmax_row)
+
+
+def _by_rows(call: Call, of_row: Callable[[Call, Sequence[Scalar]], list[Scalar]]) -> ScalarArray:
     data = call["self"].scalars
     axis = int(call.arguments["dim"])
     rows = np.moveaxis(data, axis, -1) if data.ndim else data.reshape(1)
     result = np.empty(rows.shape, dtype=object)
-    of_row = _log_softmax_row if call.site.op == "aten._log_softmax" else _softmax_row
     for place in np.ndindex(*rows.shape[:-1]):
         for k, scalar in enumerate(of_row(call, list(rows[place]))):
             result[(*place, k)] = scalar
@@ -140,13 +148,17 @@ def _execute_softmax(call: Call) -> ScalarArray:
 
 
 def _softmax_row(call: Call, row: Sequence[Scalar]) -> list[Scalar]:
-    n = len(row)
-    top = max(s.value for s in row)
-    powers = [math.exp(s.value - top) for s in row]
-    # Maximum: n - 1 compares; subtract it: n adds; n exps; their sum: n - 1 adds.
-    actions: dict[Action, int] = {"compare": n - 1, "add": 2 * n - 1, "exp": n}
-    total = call.act(math.fsum(powers), row, actions)
-    return [call.act(power / total.value, (total,), {"div": 1}) for power in powers]
+    left = [s for s in row if not s.cut] or list(row)
+    n = len(left)
+    top = max(s.value for s in left)
+    powers = {id(s): math.exp(s.value - top) for s in left}
+    # Maximum: n - 1 compares; subtract it: n adds; n exps; their sum: n - 1 adds; n quotients.
+    actions: dict[Action, int] = {"compare": n - 1, "add": 2 * n - 1, "exp": n, "div": n}
+    total = call.act(math.fsum(powers[id(s)] for s in left), left, actions)
+    return [
+        Scalar(powers[id(s)] / total.value, act=total.act) if id(s) in powers else call.zero()
+        for s in row
+    ]
 
 
 def _log_softmax_row(call: Call, row: Sequence[Scalar]) -> list[Scalar]:

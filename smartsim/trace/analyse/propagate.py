@@ -24,7 +24,7 @@ __all__ = ["propagate_needs", "propagate_zeros"]
 
 _MAKERS = """
     zeros zeros_like new_zeros zero fill full full_like new_full scalar_tensor mul constant_pad_nd
-    bitwise_and logical_and
+    bitwise_and logical_and _softmax _safe_softmax
     where masked_fill scatter index_fill tril triu im2col convolution
 """.split()
 _MAKES_ZEROS = frozenset(f"aten.{name}" for name in _MAKERS)

@@ -57,6 +57,8 @@ class Value:
     need: Need = NOTHING
     held: Need = NOTHING
     content: torch.Tensor | None = None
+    cut: Bits | None = None  # of scores, where they are known to be minus infinity
+    cut_is_known: bool = False
 
 
 @dataclass(slots=True, eq=False)

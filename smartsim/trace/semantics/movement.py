@@ -118,7 +118,7 @@ def _zero_if(is_zero: bool) -> Bits | None:
     return np.zeros((), dtype=np.bool_) if is_zero else None
 
 
-def _known(condition: Operand) -> Bits | None:
+def known_condition(condition: Operand) -> Bits | None:
     """What a condition chooses, if that is known."""
     if not condition.value.known or condition.converted:
         return None
@@ -135,14 +135,14 @@ def _choice_zeros(node: Node) -> Bits | None:
         return None
     dense = np.ones((), dtype=np.bool_)
     first, second = dense if yes is None else yes, dense if no is None else no
-    known = _known(condition)
+    known = known_condition(condition)
     bits = first | second if known is None else np.where(known, first, second)
     return np.broadcast_to(bits, node.outputs[0].shape)
 
 
 def _choice_reads(node: Node, out: Bits | None) -> list[Bits | None]:
     condition = _choice(node)[0] if len(node.inputs) > 1 else None
-    known = _known(condition) if condition is not None else None
+    known = known_condition(condition) if condition is not None else None
     if known is None:
         return [narrow(out, operand) for operand in node.inputs]
     shape = node.outputs[0].shape

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from smartsim.trace.record.tape import Node
 from smartsim.trace.semantics.activations import ACTIVATIONS
+from smartsim.trace.semantics.attention import ATTENTION
 from smartsim.trace.semantics.contractions import CONTRACTIONS
 from smartsim.trace.semantics.creation import CREATION
 from smartsim.trace.semantics.cuts import CUT, cuts_known
@@ -31,6 +32,7 @@ __all__ = ["DENSE_RESULTS", "OPAQUE", "RULES", "STATISTICS", "Rule", "rule_of"]
 
 RULES: Mapping[str, Rule] = {
     **ACTIVATIONS,
+    **ATTENTION,
     **CREATION,
     **ELEMENTWISE,
     **LAYOUT,
@@ -54,7 +56,7 @@ def rule_of(node: Node) -> Rule:
 
 
 _DENSE_RESULTS_OPS = """
-    native_layer_norm native_group_norm _fused_rms_norm _softmax _safe_softmax _log_softmax
+    native_layer_norm native_group_norm _fused_rms_norm _log_softmax
     _scaled_dot_product_fused_attention_overrideable equal sort topk argsort nonzero any all
 """.split()
 
