@@ -4,7 +4,9 @@ A chunk is named by its number and is done when its summary is there.
 """
 
 import csv
+import hashlib
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smartsim.errors import FileFormatError
 from smartsim.records.files import read_json, write_json_atomically, write_text_atomically
 from smartsim.simulate.explore.clouds import Cloud, cloud_of, merge_clouds
 from smartsim.simulate.explore.designs import Designs, Results
@@ -107,9 +110,8 @@ def run_chunk(
     """
     summary_path = None if folder is None else folder / f"chunk-{number:06d}.json"
     if folder is not None and summary_path is not None and summary_path.is_file():
-        found = read_json(summary_path, "a chunk of a sweep")
-        complete = not points or points_file(folder, number).is_file()
-        if found.get("fingerprint") == sweep.fingerprint and complete:
+        found = _read_chunk(summary_path, points_file(folder, number) if points else None)
+        if found.get("fingerprint") == sweep.fingerprint and found.get("chunk") == number:
             return found
     start = number * sweep.chunk_points
     stop = min(start + sweep.chunk_points, len(sweep.grid))
@@ -118,9 +120,41 @@ def run_chunk(
     data = {"fingerprint": sweep.fingerprint, "chunk": number, **summary.to_dict()}
     if folder is not None and summary_path is not None:
         if points:
-            write_text_atomically(points_file(folder, number), _to_csv(columns))
+            text = _to_csv(columns)
+            write_text_atomically(points_file(folder, number), text)
+            data["points_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+        data["sha256"] = _sum_of(data)
         write_json_atomically(summary_path, data)
     return data
+
+
+def _sum_of(data: Mapping[str, Any]) -> str:
+    """Checksum of a chunk's summary, without itself."""
+    rest = {key: value for key, value in data.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def _read_chunk(path: Path, points: Path | None) -> dict[str, Any]:
+    """A chunk's summary, if it and its points are as they were written; {} to evaluate it again.
+
+    Raises:
+        FileFormatError: If either was altered.
+    """
+    found = read_json(path, "a chunk of a sweep")
+    if "sha256" not in found:
+        return {}  # of a version that wrote none
+    if found["sha256"] != _sum_of(found):
+        raise FileFormatError(_ALTERED.format(path))
+    if points is None:
+        return found
+    if not points.is_file() or "points_sha256" not in found:
+        return {}
+    if hashlib.sha256(points.read_bytes()).hexdigest() != found["points_sha256"]:
+        raise FileFormatError(_ALTERED.format(points))
+    return found
+
+
+_ALTERED = "{}: is not as it was written (its checksum differs); delete it, and the chunk is evaluated again"
 
 
 def _evaluate(sweep: Sweep, start: int, stop: int) -> tuple[int, dict[str, NDArray[Any]]]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from smartsim.cost import load_table
 from smartsim.errors import ConfigurationError, FileFormatError
@@ -412,3 +414,26 @@ def test_a_chunk_has_points() -> None:
     with pytest.raises(ConfigurationError, match="at least 1"):
         a_sweep(chunk=0)
     assert run_chunk(a_sweep(chunk=100), 1)["points"] == 62
+
+
+@pytest.mark.parametrize("ending", ["json", "csv"])
+@settings(max_examples=25)
+@given(place=st.integers(0, 10**9), byte=st.integers(0, 255))
+def test_an_altered_chunk_is_never_gone_on_from(
+    tmp_path_factory: pytest.TempPathFactory, ending: str, place: int, byte: int
+) -> None:
+    folder = tmp_path_factory.mktemp("sweep") / "at"
+    planned = a_sweep(chunk=200)
+    whole = run_sweep(planned, folder=folder, points=True)
+    path = sorted(folder.glob(f"chunk-*.{ending}"))[0]
+    content = bytearray(path.read_bytes())
+    place %= len(content)
+    assume(content[place] != byte)
+    content[place] = byte
+    path.write_bytes(bytes(content))
+    said = ""
+    try:
+        assert run_sweep(planned, folder=folder, points=True) == whole  # a space more, for instance
+    except FileFormatError as error:
+        said = str(error)
+    assert path.name in said or not said
