@@ -1,10 +1,13 @@
 """`--device`: where a model is trained or attacked."""
 
+import os
+
 import click
 
 from smartsim.errors import ConfigurationError
+from smartsim.records.files import quote
 
-__all__ = ["choose_device", "device_option"]
+__all__ = ["choose_device", "device_option", "read_local_rank"]
 
 device_option = click.option("--device", default="auto", metavar="NAME", help="cpu, cuda, or auto.")
 
@@ -19,6 +22,10 @@ def choose_device(name: str, local_rank: int = 0) -> str:
         device = torch.device(name)
     except RuntimeError as error:
         raise ConfigurationError(f"--device {name!r} is no device; write cpu or cuda") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigurationError(
+            f"--device {name!r}: models are trained and attacked on cpu or cuda, not there"
+        )
     if device.type != "cuda":
         return name
     index = local_rank if device.index is None else device.index
@@ -30,3 +37,17 @@ def choose_device(name: str, local_rank: int = 0) -> str:
     # Convolutions in fp32 are meant in fp32: TF32 has 10 bits of mantissa.
     torch.backends.cudnn.allow_tf32 = False
     return f"cuda:{index}"
+
+
+def read_local_rank() -> int:
+    """Which of this machine's processes this one is, as torchrun says it.
+
+    Raises:
+        ConfigurationError: If the environment says something else.
+    """
+    text = os.environ.get("LOCAL_RANK", "0")
+    if not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise ConfigurationError(
+            f"LOCAL_RANK is {quote(text)} in the environment; torchrun sets a whole number"
+        )
+    return int(text)

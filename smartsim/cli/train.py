@@ -1,6 +1,5 @@
 """The verb `train`. Heavy imports happen inside."""
 
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from smartsim.cli.device import choose_device, device_option
+from smartsim.cli.device import choose_device, device_option, read_local_rank
 from smartsim.cli.door.answer import collect_facts, is_quiet, say
 from smartsim.cli.door.kinds import ARCHITECTURE_NAME, FOLDER
 from smartsim.cli.door.verb import reads, verb
@@ -124,10 +123,10 @@ def _train(settings: "TrainSettings", options: TrainOptions) -> "Trained | None"
     from smartsim.train.loop.distributed import join_processes
     from smartsim.train.loop.train import train as run_loop
 
+    here = choose_device(options.device, read_local_rank())
     dataset = load_dataset(settings.data)
     facts = {"provenance": dict(collect_facts())}
     ends_at = None if options.minutes is None else time.monotonic() + 60 * options.minutes
-    here = choose_device(options.device, int(os.environ.get("LOCAL_RANK", "0")))
     with (
         join_processes(here) as processes,
         _interrupts() as interrupted,

@@ -135,13 +135,22 @@ def read_text(path: str | Path, what: str) -> str:
         FileFormatError: If the file cannot be read, or is no text.
     """
     try:
-        content = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
+        content = _read_input() if str(path) == "-" else Path(path).read_bytes()
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileFormatError(f"{path}: is not UTF-8 text; expected {what}") from error
     except (OSError, ValueError) as error:  # a ValueError for a path with a null byte
         reason = getattr(error, "strerror", None) or error
         raise FileFormatError(f"{path}: cannot be read ({reason}); expected {what}") from error
+
+
+def _read_input() -> bytes:
+    """The standard input, which a shell may have closed (`<&-`)."""
+    stream: Any = sys.stdin
+    if stream is None:
+        raise OSError(errno.EBADF, "the standard input is closed")
+    content: bytes = stream.buffer.read()
+    return content
 
 
 def read_json(path: str | Path, what: str) -> dict[str, Any]:

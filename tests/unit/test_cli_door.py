@@ -341,3 +341,46 @@ def test_table2_on_a_terminal_loads_neither_pandas_nor_sympy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
     )
     assert answer.stdout.splitlines()[-1] == "[]"
+
+
+ABUSES = [
+    (("train", "smart", "--preset", "laptop", "--device", "meta"), {}, "cpu or cuda, not there"),
+    (("train", "smart", "--preset", "laptop", "--device", "mps"), {}, "cpu or cuda, not there"),
+    (("train", "smart", "--preset", "laptop"), {"LOCAL_RANK": "x"}, "LOCAL_RANK is 'x'"),
+    (("train", "smart", "--set", "seed=-1"), {}, "seed is -1"),
+    (("sweep", "--rows", "\u00b3"), {}, "is no range"),
+    (("sweep", "--rows", "9" * 5_000), {}, "is no range"),
+    (("trace", "smart:resnet8", "--input", "1,3,32,32:quint8"), {}, "is no element type"),
+    (("trace", "smart:resnet8", "--input", "9" * 5_000), {}, "must be whole numbers"),
+    (("energy", "-", "--terms", "1000000000"), {}, "is not in the range"),
+    (("simulate", "-", "--zeros", "skipping:\u00b3"), {}, "zeros"),
+]
+
+
+@pytest.mark.parametrize(("words", "environment", "sentence"), ABUSES)
+def test_abuse_of_the_command_line_gets_one_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    environment: dict[str, str],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner(env=environment).invoke(cli, words, prog_name="smartsim", input="{}")
+    assert not list(tmp_path.iterdir())
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == 2
+    said = result.stderr.splitlines()[-1]
+    assert said.startswith("smartsim: ")
+    assert sentence in said
+    assert len(said) < 500
+
+
+@pytest.mark.parametrize(("stream", "code"), [("stdin", 2), ("stdout", 0), ("stderr", 0)])
+def test_a_closed_stream_is_no_traceback(tmp_path: Path, stream: str, code: int) -> None:
+    close = {"stdin": "<&-", "stdout": ">&-", "stderr": "2>&-"}[stream]
+    verb = "count -" if stream == "stdin" else "accelerators"
+    line = f"{sys.executable} -m smartsim {verb} {close}"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr

@@ -154,7 +154,7 @@ def _read_chunk(path: Path, points: Path | None) -> dict[str, Any]:
     return found
 
 
-_ALTERED = "{}: is not as it was written (its checksum differs); delete it, and the chunk is evaluated again"
+_ALTERED = "{}: is not as it was written; delete it, and the chunk is evaluated again"
 
 
 def _evaluate(sweep: Sweep, start: int, stop: int) -> tuple[int, dict[str, NDArray[Any]]]:

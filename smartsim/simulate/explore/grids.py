@@ -162,7 +162,7 @@ def parse_values(text: str, what: str) -> tuple[int, ...]:
     """
     numbers: list[int] = []
     for part in text.split(","):
-        ends = [int(end) if end.strip().isdigit() else -1 for end in part.split(":")]
+        ends = [int(end) if _is_whole(end.strip()) else -1 for end in part.split(":")]
         start, stop, step = [*ends, *([ends[0], 1] if len(ends) == 1 else [1])][:3]
         if min(ends) < 0 or len(ends) > 3 or step < 1 or stop < start:
             raise ConfigurationError(
@@ -194,3 +194,7 @@ def parse_sizes(text: str, what: str) -> tuple[int, ...]:
             sizes.append(size)
             size *= 2
     return tuple(sorted({*sizes}))
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20

@@ -25,9 +25,9 @@ def parse_input(text: str) -> tuple[int, ...] | torch.Tensor:
     if not colon:
         return sizes
     dtype = getattr(torch, kind.strip(), None)
-    if not isinstance(dtype, torch.dtype):
+    if not isinstance(dtype, torch.dtype) or kind.strip().startswith(("q", "bits")):
         raise ConfigurationError(
-            f"input type {kind!r} is no element type of torch; write int64, bool or float32"
+            f"input type {quote(kind)} is no element type of torch; write int64, bool or float32"
         )
     return make_input(sizes, dtype)
 
@@ -42,9 +42,9 @@ def parse_shape(text: str) -> tuple[int, ...]:
         ConfigurationError: If it is no list of whole numbers of 1 or more.
     """
     parts = [part.strip() for part in text.replace("x", ",").split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+    if not all(part.isdecimal() and len(part) < 20 and int(part) > 0 for part in parts):
         raise ConfigurationError(
-            f"input shape {text!r} must be whole numbers of 1 or more, such as 1,3,32,32"
+            f"input shape {quote(text)} must be whole numbers of 1 or more, such as 1,3,32,32"
         )
     return tuple(int(part) for part in parts)
 
