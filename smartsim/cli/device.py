@@ -5,7 +5,7 @@ import os
 import click
 
 from smartsim.errors import ConfigurationError
-from smartsim.records.files import quote
+from smartsim.records.files import parse_whole, quote
 
 __all__ = ["choose_device", "device_option", "read_local_rank"]
 
@@ -46,8 +46,9 @@ def read_local_rank() -> int:
         ConfigurationError: If the environment says something else.
     """
     text = os.environ.get("LOCAL_RANK", "0")
-    if not (text.isascii() and text.isdigit() and len(text) < 6):
+    rank = parse_whole(text)
+    if rank is None:
         raise ConfigurationError(
             f"LOCAL_RANK is {quote(text)} in the environment; torchrun sets a whole number"
         )
-    return int(text)
+    return rank

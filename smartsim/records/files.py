@@ -9,6 +9,7 @@ import errno
 import io
 import json
 import os
+import re
 import sys
 import tempfile
 import tomllib
@@ -21,6 +22,7 @@ from smartsim.errors import ConfigurationError, FileFormatError
 __all__ = [
     "find_shipped_folder",
     "parse_json",
+    "parse_whole",
     "quote",
     "read_csv",
     "read_json",
@@ -35,6 +37,7 @@ __all__ = [
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _QUOTED = 80
+_WHOLE = re.compile("[0-9]{1,18}")
 
 
 def find_shipped_folder(inside: str, beside: str, marker: str, package: Path = _PACKAGE) -> Path:
@@ -122,6 +125,15 @@ def quote(value: object) -> str:
     except ValueError:  # a whole number of more digits than Python prints
         text = "a number of thousands of digits"
     return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 3]}..."
+
+
+def parse_whole(text: str) -> int | None:
+    """The whole number that a text is, of less than 19 digits from 0 to 9; None if it is none.
+
+    >>> parse_whole("64"), parse_whole("\u00b3"), parse_whole("-1"), parse_whole("9" * 5_000)
+    (64, None, None, None)
+    """
+    return int(text) if _WHOLE.fullmatch(text) else None
 
 
 def read_text(path: str | Path, what: str) -> str:

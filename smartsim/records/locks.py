@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from smartsim.errors import ConfigurationError
+from smartsim.records.files import parse_whole
 
 __all__ = ["keep_to_this_process"]
 
@@ -51,4 +52,4 @@ def _read_holder(lock: Path) -> str:
         text = lock.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return ""
-    return f" ({text})" if text.isdecimal() and len(text) < 20 else ""
+    return "" if parse_whole(text) is None else f" ({text})"

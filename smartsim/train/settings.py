@@ -225,5 +225,5 @@ def _parse_value(key: str, text: str, kind: str) -> Any:
             return float(above) / float(below) if slash else float(text)
     except (ValueError, KeyError, ZeroDivisionError) as error:
         wanted = "true or false" if "bool" in kind else "a number"
-        raise ConfigurationError(f"{key} is {text!r}; it must be {wanted}") from error
+        raise ConfigurationError(f"{key} is {quote(text)}; it must be {wanted}") from error
     return text

@@ -350,6 +350,8 @@ ABUSES = [
     (("train", "smart", "--set", "seed=-1"), {}, "seed is -1"),
     (("sweep", "--rows", "\u00b3"), {}, "is no range"),
     (("sweep", "--rows", "9" * 5_000), {}, "is no range"),
+    (("sweep", "--rows", "1:999999999999999999"), {}, "take larger steps"),
+    (("sweep", "--buffer", "9" * 5_000 + "k"), {}, "is no size"),
     (("trace", "smart:resnet8", "--input", "1,3,32,32:quint8"), {}, "is no element type"),
     (("trace", "smart:resnet8", "--input", "9" * 5_000), {}, "must be whole numbers"),
     (("energy", "-", "--terms", "1000000000"), {}, "is not in the range"),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from smartsim.cost.formats.numbers import MAX_BITS
 from smartsim.cost.tables.table import ARITHMETIC, BASES, MEMORIES, STATUSES, UNITS, Row
 from smartsim.errors import suggest_name
-from smartsim.records.files import quote
+from smartsim.records.files import parse_whole, quote
 
 __all__ = ["find_row_faults", "find_table_faults"]
 
@@ -52,7 +52,7 @@ def find_row_faults(record: Mapping[str, str], sources: Collection[str]) -> Iter
 
 
 def _whole(text: str, most: int) -> bool:
-    return text.isascii() and text.isdigit() and 0 < int(text) <= most
+    return 0 < (parse_whole(text) or 0) <= most
 
 
 def _positive(text: str) -> bool:

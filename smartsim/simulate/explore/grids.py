@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smartsim.errors import ConfigurationError
+from smartsim.records.files import parse_whole, quote
 from smartsim.simulate.array.systolic import DATAFLOWS, Dataflow
 from smartsim.simulate.explore.designs import Designs
 from smartsim.simulate.machine.area import Areas
@@ -132,6 +133,7 @@ class Limits:
         return within
 
 
+_MOST_VALUES = 100_000
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _SIZE = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 
@@ -162,11 +164,16 @@ def parse_values(text: str, what: str) -> tuple[int, ...]:
     """
     numbers: list[int] = []
     for part in text.split(","):
-        ends = [int(end) if _is_whole(end.strip()) else -1 for end in part.split(":")]
+        found = [parse_whole(end.strip()) for end in part.split(":")]
+        ends = [-1 if end is None else end for end in found]
         start, stop, step = [*ends, *([ends[0], 1] if len(ends) == 1 else [1])][:3]
         if min(ends) < 0 or len(ends) > 3 or step < 1 or stop < start:
             raise ConfigurationError(
-                f"{what} {part!r} is no range; possible: 8, 8,16,32, 8:128 or 8:128:8"
+                f"{what} {quote(part)} is no range; possible: 8, 8,16,32, 8:128 or 8:128:8"
+            )
+        if (stop - start) // step > _MOST_VALUES:
+            raise ConfigurationError(
+                f"{what} {quote(part)} has more than {_MOST_VALUES:,} values; take larger steps"
             )
         numbers += range(start, stop + 1, step)
     return tuple(sorted({*numbers}))
@@ -184,17 +191,13 @@ def parse_sizes(text: str, what: str) -> tuple[int, ...]:
     sizes: list[int] = []
     for part in text.split(","):
         found = [_SIZE.fullmatch(end.strip()) for end in part.split(":")]
-        ends = [int(m[1]) * _UNITS[m[2].lower()] * 8 if m else 0 for m in found]
+        ends = [(parse_whole(m[1]) or 0) * _UNITS[m[2].lower()] * 8 if m else 0 for m in found]
         if min(ends) < 1 or len(ends) > 2 or ends[-1] < ends[0]:
             raise ConfigurationError(
-                f"{what} {part!r} is no size; possible: 64k, 32k,64k or 32k:2M (doubling)"
+                f"{what} {quote(part)} is no size; possible: 64k, 32k,64k or 32k:2M (doubling)"
             )
         size = ends[0]
         while size <= ends[-1]:
             sizes.append(size)
             size *= 2
     return tuple(sorted({*sizes}))
-
-
-def _is_whole(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 20

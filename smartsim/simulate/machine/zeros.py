@@ -1,17 +1,16 @@
 """What an array makes of known zeros: nothing, save their energy, or save their cycles."""
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
 from smartsim.errors import ConfigurationError
+from smartsim.records.files import parse_whole
 
 __all__ = ["ZeroKind", "ZeroPolicy", "parse_zero_policy"]
 
 ZeroKind = Literal["none", "gating", "skipping", "n:m"]
 """What it makes of a known zero: nothing; save the energy; save the cycle; the cycles of m - n."""
 
-_WHOLE = re.compile(r"[0-9]{1,18}")
 _MOST_WINDOW = 64
 
 
@@ -56,10 +55,7 @@ def parse_zero_policy(text: str) -> ZeroPolicy:
     head, _, tail = text.partition(":")
     if head in ("none", "gating") and not tail:
         return ZeroPolicy(kind="none" if head == "none" else "gating")
-    numbers = [
-        int(part) if part.isascii() and part.isdigit() and len(part) < 20 else 0
-        for part in (head, tail)
-    ]
+    numbers = [parse_whole(part) or 0 for part in (head, tail)]
     if head == "skipping":
         window, granule = (numbers[1] if tail else 1), 1
     else:

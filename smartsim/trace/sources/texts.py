@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 
 from smartsim.errors import ConfigurationError, FileFormatError
-from smartsim.records.files import quote, read_object, read_text
+from smartsim.records.files import parse_whole, quote, read_object, read_text
 from smartsim.trace.record.arguments import make_input
 
 __all__ = ["parse_condition", "parse_input", "parse_known", "parse_shape"]
@@ -42,11 +42,12 @@ def parse_shape(text: str) -> tuple[int, ...]:
         ConfigurationError: If it is no list of whole numbers of 1 or more.
     """
     parts = [part.strip() for part in text.replace("x", ",").split(",")]
-    if not all(part.isdecimal() and len(part) < 20 and int(part) > 0 for part in parts):
+    sizes = [parse_whole(part) or 0 for part in parts]
+    if 0 in sizes:
         raise ConfigurationError(
             f"input shape {quote(text)} must be whole numbers of 1 or more, such as 1,3,32,32"
         )
-    return tuple(int(part) for part in parts)
+    return tuple(sizes)
 
 
 def parse_condition(texts: tuple[str, ...]) -> Mapping[str, float]:

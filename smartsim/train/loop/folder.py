@@ -10,6 +10,7 @@ from typing import Any
 
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.records.files import (
+    parse_whole,
     quote,
     read_csv,
     read_json,
@@ -139,14 +140,10 @@ def _keep_rows(path: Path, columns: Sequence[str], below: int) -> None:
     kept = []
     for line, row in enumerate(rows, start=2):
         is_last = line == len(rows) + 1
-        if len(row) == len(header) and _is_step(row[0]):
+        if len(row) == len(header) and parse_whole(row[0]) is not None:
             kept += [row] if int(row[0]) < below else []
         elif not is_last:  # a killed run may leave half of its last row, and no other
             raise FileFormatError(f"{path}: line {line} is damaged: {quote(','.join(row))}")
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *kept])
     write_text_atomically(path, text.getvalue())
-
-
-def _is_step(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 20
