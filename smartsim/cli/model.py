@@ -64,8 +64,9 @@ def model_options(*kinds: str) -> Callable[[F], F]:
         kinds: What it may be besides a built-in and package.module:callable.
     """
     possible = ", ".join(("A built-in", "package.module:callable of your own", *kinds[:-1]))
+    runs = "Naming a module runs its code; the current folder is importable."
     return stack(
-        click.argument("model", type=MODEL_NAME, help=f"{possible}, or {kinds[-1]}."),
+        click.argument("model", type=MODEL_NAME, help=f"{possible}, or {kinds[-1]}. {runs}"),
         click.option(
             "--input",
             multiple=True,

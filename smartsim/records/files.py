@@ -29,6 +29,7 @@ __all__ = [
     "read_object",
     "read_text",
     "read_toml",
+    "set_usual_mode",
     "write_bytes_atomically",
     "write_json_atomically",
     "write_text_atomically",
@@ -95,13 +96,18 @@ def _write_and_rename(target: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)
+        set_usual_mode(Path(name))
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def set_usual_mode(path: Path) -> None:
+    """Let a file that was made for its owner alone be read like any other that a shell makes."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
 
 
 def write_text_atomically(path: str | Path, text: str) -> None:

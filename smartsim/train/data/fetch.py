@@ -2,12 +2,17 @@
 
 import hashlib
 import math
+import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from smartsim.errors import ConfigurationError, FileFormatError
+from smartsim.records.files import parse_whole
 from smartsim.train.data.catalogue import DatasetSpec, find_spec
 from smartsim.train.data.formats.folders import Split, read_folder
 from smartsim.train.data.pieces import has_pieces, join_pieces, split_file
@@ -59,13 +64,36 @@ def fetch_dataset(
     place.mkdir(parents=True, exist_ok=True)
     if source is not None and has_pieces(Path(source), name):
         return _join(spec, Path(source), place, progress)
-    with tempfile.TemporaryDirectory(dir=place, prefix=".fetch-") as scratch:
+    with _scratch_folder(place) as scratch:
         files = bring_files(spec, source, Path(scratch), progress)
         checked = check_files(spec, files) or bool(spec.record_md5)
         train, test = read_folder(spec, files.folder)
     _check(spec, train, test)
     origin = files.origin if checked else f"{files.origin}, unchecked"
     return write_dataset(spec, origin, train, test, place)
+
+
+@contextmanager
+def _scratch_folder(place: Path) -> Iterator[str]:
+    """Where a data set is brought to; what fetches that were killed have left there goes."""
+    for left in place.glob(".fetch-*"):
+        process = parse_whole(left.name.split("-")[1])
+        if process is None or not _is_alive(process):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=place, prefix=f".fetch-{os.getpid()}-") as scratch:
+        yield scratch
+
+
+def _is_alive(process: int) -> bool:
+    if os.name != "posix":
+        return True  # to ask would be to end it
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True  # of another user
+    return True
 
 
 def split_dataset(

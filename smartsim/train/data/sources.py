@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import pooch
 import requests
@@ -116,7 +117,8 @@ def _download(url: str, target: Path, progress: Progress | None) -> Path:
     try:
         if not url.startswith(("https://", "http://")):
             raise ValueError("a URL begins with https:// or http://")
-        download = pooch.HTTPDownloader(progressbar=bar, timeout=60)
+        hooks = {"response": _refuse_downgrade}
+        download = pooch.HTTPDownloader(progressbar=bar, timeout=60, hooks=hooks)
         download(url, str(target), None)
     except (requests.RequestException, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -124,6 +126,16 @@ def _download(url: str, target: Path, progress: Progress | None) -> Path:
             f"{url} could not be brought ({reason}); give a local archive or folder instead"
         ) from error
     return target
+
+
+def _refuse_downgrade(response: requests.Response, *_: object, **__: object) -> None:
+    """A server may send us elsewhere, but not from https to what anybody on the way can change."""
+    if not response.is_redirect:
+        return
+    there = urljoin(response.url, response.headers["location"])
+    here = urlsplit(response.url).scheme
+    if urlsplit(there).scheme not in {here, "https"}:
+        raise requests.exceptions.InvalidSchema(f"it leads to {there}, which is not {here}")
 
 
 class _Bar:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from smartsim.errors import ConfigurationError, FileFormatError
+from smartsim.records.files import set_usual_mode
 from smartsim.train.data.catalogue import DATASETS, Dataset, DatasetSpec, find_spec
 from smartsim.train.data.formats.folders import Split
 from smartsim.train.data.synthetic import make_synthetic
@@ -127,6 +128,7 @@ def written_whole(target: Path) -> Iterator[Path]:
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp")
     try:
         yield temporary
+        set_usual_mode(temporary)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -5,17 +5,23 @@ import gzip
 import hashlib
 import io
 import json
+import os
+import stat
+import subprocess
+import sys
 import tarfile
 import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import requests
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -30,7 +36,7 @@ from smartsim.train.data import (
     load_dataset,
 )
 from smartsim.train.data.augment import pad_images, pick_batch
-from smartsim.train.data.sources import bring_files
+from smartsim.train.data.sources import _refuse_downgrade, bring_files
 from smartsim.train.data.store import data_folder
 
 Bytes = NDArray[np.uint8]
@@ -508,6 +514,45 @@ def test_other_addresses_than_http_are_refused(tmp_path: Path, url: str) -> None
     with pytest.raises(ConfigurationError, match="could not be brought") as caught:
         bring_files(_spec("cifar10"), url, tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "refused"),
+    [
+        ("https://a.example/x", "http://a.example/x", True),
+        ("https://a.example/x", "ftp://a.example/x", True),
+        ("http://a.example/x", "file:///etc/passwd", True),
+        ("http://a.example/x", "https://a.example/x", False),
+        ("https://a.example/x", "/y", False),
+    ],
+)
+def test_no_server_leads_to_a_lesser_scheme(here: str, there: str, refused: bool) -> None:
+    response = requests.Response()
+    response.status_code, response.url = 302, here
+    response.headers["location"] = there
+    with pytest.raises(requests.RequestException) if refused else nullcontext():
+        _refuse_downgrade(response)
+
+
+def test_what_a_killed_fetch_left_goes_with_the_next(tmp_path: Path) -> None:
+    spec = _spec("cifar10")
+    _write_cifar10_binary(tmp_path / "files", _draw(spec))
+    place = tmp_path / "place"
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        dead.wait()
+    alive = f".fetch-{os.getpid()}-x"
+    for left in (f".fetch-{dead.pid}-x", ".fetch-of_old", alive):
+        (place / left).mkdir(parents=True)
+        (place / left / "archive").write_bytes(bytes(1000))
+    stored = fetch_dataset("cifar10", str(tmp_path / "files"), folder=place, spec=spec)
+    assert {path.name for path in place.iterdir()} == {stored.name, alive}
+    assert stat.S_IMODE(stored.stat().st_mode) & 0o044 == 0o044 & ~_umask()
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
 
 
 def test_data_lie_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
