@@ -7,7 +7,14 @@ from torch import Tensor
 from smartsim.errors import ConfigurationError
 from smartsim.models import make_condition
 from smartsim.train.attack.measure import attack_in_batches
-from smartsim.train.attack.pgd import Pgd, attack_images, fgsm, official_step_size, undisturbed
+from smartsim.train.attack.pgd import (
+    Pgd,
+    _start,
+    attack_images,
+    fgsm,
+    official_step_size,
+    undisturbed,
+)
 from tests.unit.train.helpers import tiny_data, tiny_model
 
 
@@ -115,3 +122,13 @@ def test_an_attack_leaves_modes_gradients_and_buffers_alone_also_after_an_error(
 def test_an_impossible_attack_gets_one_sentence(wrong: dict[str, float], says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
         Pgd(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_random_start_lies_anywhere_in_the_ball_and_nowhere_else() -> None:
+    images = torch.full((4, 3, 8, 8), 0.5)
+    attack = Pgd(epsilon=0.1, steps=1, step_size=0.01)
+    moved = (_start(images, attack, torch.Generator().manual_seed(0), None) - images) / 0.1
+    assert moved.abs().max() <= 1 + 1e-6
+    assert moved.min() < -0.98
+    assert moved.max() > 0.98
+    assert moved.mean().abs() < 0.1  # 768 uniform draws: a standard deviation of 0.02
