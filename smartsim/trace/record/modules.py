@@ -69,16 +69,23 @@ def running_modules() -> ModuleStack:
 def track_modules(model: torch.nn.Module) -> Iterator[ModuleStack]:
     """Follow which module of `model` is running, by hooks that are no part of the model."""
     stack, thread = ModuleStack(model), get_ident()
+    # Hooks of all modules are called before those of one; its own must still count as its work.
+    hooked = {id(m): m for m in model.modules() if getattr(m, "_forward_hooks", None)}
 
     def before(module: torch.nn.Module, _inputs: Any) -> None:
         if get_ident() == thread:  # the hooks are called for all threads
             stack.enter(module)
 
-    def after(_module: torch.nn.Module, _inputs: Any, _outputs: Any) -> None:
+    def after(module: torch.nn.Module, _inputs: Any, _outputs: Any) -> None:
+        if get_ident() == thread and id(module) not in hooked:
+            stack.leave()
+
+    def at_last(_module: torch.nn.Module, _inputs: Any, _outputs: Any) -> None:
         if get_ident() == thread:
             stack.leave()
 
     handles = [
+        *(m.register_forward_hook(at_last, always_call=True) for m in hooked.values()),
         torch_module.register_module_forward_pre_hook(before),
         torch_module.register_module_forward_hook(after, always_call=True),
     ]
