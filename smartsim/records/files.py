@@ -38,7 +38,7 @@ __all__ = [
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _QUOTED = 80
-_WHOLE = re.compile("[0-9]{1,18}")
+_WHOLE = re.compile("[0-9]{1,30}")
 
 
 def find_shipped_folder(inside: str, beside: str, marker: str, package: Path = _PACKAGE) -> Path:
@@ -134,7 +134,7 @@ def quote(value: object) -> str:
 
 
 def parse_whole(text: str) -> int | None:
-    """The whole number that a text is, of less than 19 digits from 0 to 9; None if it is none.
+    """The whole number that a text is, of at most 30 digits from 0 to 9; None if it is none.
 
     >>> parse_whole("64"), parse_whole("\u00b3"), parse_whole("-1"), parse_whole("9" * 5_000)
     (64, None, None, None)
