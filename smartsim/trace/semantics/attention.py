@@ -39,7 +39,7 @@ def _cut(value: Value) -> Bits | None:
             literal = find_literal(node, "other")
             if condition is not None and literal is not None and literal <= CUT_OFF:
                 found = _either(found, np.broadcast_to(~condition, shape))
-        case "aten.add":
+        case "aten.add" if node.attributes.get("alpha", 1) == 1:
             found = None
             for operand in node.inputs:
                 found = _either(found, _added(operand, shape))
