@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import reprlib
 import sys
 import tempfile
 import tomllib
@@ -38,6 +39,9 @@ __all__ = [
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _QUOTED = 80
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 2 * _QUOTED
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = _QUOTED // 3
 _WHOLE = re.compile("[0-9]{1,30}")
 
 
@@ -127,7 +131,7 @@ def quote(value: object) -> str:
     ("'int8'", 80)
     """
     try:
-        text = repr(value)
+        text = _SHORT.repr(value[:_QUOTED] if isinstance(value, str) else value)
     except ValueError:  # a whole number of more digits than Python prints
         text = "a number of thousands of digits"
     return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 3]}..."

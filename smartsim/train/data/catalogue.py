@@ -1,5 +1,6 @@
 """The data sets that can be trained on: their shapes, where they come from, their checksums."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -31,6 +32,7 @@ class DatasetSpec:
             are read. Empty where not known.
         record_md5: MD5 of each 10,000 images, training images first, as CIFAR's binary version
             stores them: a label byte, then the pixels plane by plane. Empty where not known.
+        unlabelled_count: Images of its archive that have no label, and are not read.
         flips: Whether a mirrored image keeps its class: digits do not.
     """
 
@@ -43,7 +45,22 @@ class DatasetSpec:
     archive_md5: Mapping[str, str] = field(default_factory=dict)
     file_md5: Mapping[str, str] = field(default_factory=dict)
     record_md5: tuple[str, ...] = ()
+    unlabelled_count: int = 0
     flips: bool = True
+
+    @property
+    def most_bytes(self) -> int:
+        """More than its files can have: twice the pixels, and 64 MiB for all else."""
+        return 2 * self._images * math.prod(self.shape) + (64 << 20)
+
+    @property
+    def most_files(self) -> int:
+        """More files than it can have: one an image, and 10,000 for lists and folders."""
+        return self._images + 10_000
+
+    @property
+    def _images(self) -> int:
+        return self.train_count + self.test_count + self.unlabelled_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -154,6 +171,7 @@ DATASETS: Mapping[str, DatasetSpec] = _named(
         shape=(3, 96, 96),
         train_count=5_000,
         test_count=8_000,
+        unlabelled_count=100_000,
         urls=("http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",),
         archive_md5={"stl10_binary.tar.gz": "91f7769df0f17e558f3565bffb0c7dfb"},
         # As torchvision has them.
@@ -170,6 +188,7 @@ DATASETS: Mapping[str, DatasetSpec] = _named(
         shape=(3, 64, 64),
         train_count=100_000,
         test_count=10_000,
+        unlabelled_count=10_000,
         urls=("http://cs231n.stanford.edu/tiny-imagenet-200.zip",),
         archive_md5={"tiny-imagenet-200.zip": "90528d7ca1a48142e341f4ef8d21d0de"},
     ),

