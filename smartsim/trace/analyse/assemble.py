@@ -80,7 +80,7 @@ class _Assembly:
             return None
         if need is NOTHING:
             return 0
-        bits = operand.view.take(need.flat(operand.view.size))
+        bits = need.within(operand.view)
         count = count_true(bits)
         return None if count == bits.size else count
 

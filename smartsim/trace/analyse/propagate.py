@@ -10,9 +10,11 @@ from smartsim.trace.record.geometry import (
     NOTHING,
     Bits,
     Need,
+    check_size,
     join_needs,
     need_of_view,
     need_within_view,
+    take_once,
 )
 from smartsim.trace.record.tape import DEPLOY, Node, Operand, Value
 from smartsim.trace.semantics.cuts import CUT
@@ -100,8 +102,10 @@ def _write_bits(node: Node, bits: Bits | None) -> None:
 
 def _flatten(output: Operand, bits: Bits) -> Bits:
     """The memory behind `output`, from what its window shows; shared with `bits` where it can."""
+    check_size(bits.size)
     if output.view.is_whole and bits.flags.c_contiguous:
         return bits.reshape(-1)
+    check_size(output.value.size)
     flat = np.zeros(output.value.size, dtype=np.bool_)
     output.view.put(flat, bits)
     return flat
@@ -187,8 +191,9 @@ def _needed_output(node: Node, needs: list[Need]) -> tuple[Bits | None, bool]:
         return None, True
     if first is NOTHING:
         return np.zeros(view.shape, dtype=np.bool_), False
-    bits = view.take(first.flat(view.size))
-    return (None, True) if bits.all() else (bits, bool(bits.any()))
+    bits = first.within(view)
+    once = take_once(bits)
+    return (None, True) if once.all() else (bits, bool(once.any()))
 
 
 def _pass_before(node: Node) -> None:

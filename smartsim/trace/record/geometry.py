@@ -6,27 +6,38 @@ large tensor costs as much as its last dimension, and "all of it" costs nothing.
 """
 
 import weakref
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smartsim.errors import InvalidModelError
+
 __all__ = [
     "ALL",
+    "MOST_BITS",
     "NOTHING",
     "Bits",
     "Need",
     "View",
+    "any_along",
+    "check_size",
     "count_true",
     "is_same_memory",
     "join_needs",
     "need_of_view",
     "need_within_view",
+    "take_once",
 ]
 
 Bits = NDArray[np.bool_]
 Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+MOST_BITS = 1 << 32
+"""Elements of the largest pattern."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +98,18 @@ class Need:
         """The need written out for `size` elements."""
         if len(self.period) == size:
             return self.period
+        check_size(size)
         return np.tile(self.period, size // len(self.period))
+
+    def within(self, view: View) -> Bits:
+        """The need of what `view` shows, in its shape; where it repeats, elements are shared."""
+        if not view.is_whole:
+            return view.take(self.flat(view.size))
+        inner, elements = view.shape, view.size
+        while inner and elements and elements // inner[0] % len(self.period) == 0:
+            elements //= inner[0]
+            inner = inner[1:]
+        return np.broadcast_to(self.flat(elements).reshape(inner), view.shape)
 
 
 ALL = Need(np.ones(1, dtype=np.bool_))
@@ -114,6 +136,9 @@ def count_true(bits: Bits) -> int:
     A large pattern is shared by all who know of it and never written to, so that its memory is
     counted once while it lives.
     """
+    once = take_once(bits)
+    if once is not bits:
+        return count_true(once) * (bits.size // once.size)
     if bits.size < _MANY_BITS or not bits.flags.c_contiguous:
         return int(np.count_nonzero(bits))
     owner = bits.base if isinstance(bits.base, np.ndarray) else bits
@@ -156,6 +181,7 @@ def need_of_view(view: View) -> Need:
     extent = view.offset + sum(s * (n - 1) for s, n in dims)
     if extent >= period:  # the window leans over the period's end
         period, dims = view.size, [(s, n) for s, n in zip(view.strides, view.shape, strict=True)]
+    check_size(period)
     bits = np.zeros(period, dtype=np.bool_)
     np.lib.stride_tricks.as_strided(
         bits[view.offset :], [n for _, n in dims], [s for s, _ in dims]
@@ -165,12 +191,43 @@ def need_of_view(view: View) -> Need:
 
 def need_within_view(view: View, bits: Bits) -> Need:
     """The need of an op that reads, of what `view` shows, the elements where `bits` is true."""
-    if bits.all():
+    bits = np.broadcast_to(bits, view.shape)
+    once = take_once(bits)
+    if once.all():
         return need_of_view(view)
-    if not bits.any():
+    if not once.any():
         return NOTHING
-    if view.is_whole and bits.flags.c_contiguous and bits.size == view.size:
-        return Need(bits.reshape(-1))
+    if view.is_whole:
+        repeated = next(axis for axis, stride in enumerate(bits.strides) if stride)
+        return Need(np.ascontiguousarray(bits[(0,) * repeated]).reshape(-1))
+    check_size(view.size)
     flat = np.zeros(view.size, dtype=np.bool_)
-    view.put(flat, np.broadcast_to(bits, view.shape))
+    view.put(flat, bits)
     return Need(flat)
+
+
+def check_size(size: int) -> None:
+    """Refuse a pattern that would not fit into memory, before it is made.
+
+    Raises:
+        InvalidModelError: If it has too many elements.
+    """
+    if size > MOST_BITS:
+        raise InvalidModelError(
+            f"a tensor of {size:.3g} elements has zeros or parts that nobody needs, which are kept "
+            f"element by element up to {MOST_BITS}; trace a smaller batch, whose counts scale"
+        )
+
+
+def any_along(bits: Bits, axes: Collection[int]) -> Bits:
+    """Whether there is any along `axes`, each from 0; these are gone from the result's shape."""
+    kept = [size for axis, size in enumerate(bits.shape) if axis not in axes]
+    return np.broadcast_to(take_once(bits).any(axis=tuple(axes)), kept)
+
+
+def take_once(bits: NDArray[Scalar]) -> NDArray[Scalar]:
+    """The elements once along each axis on which they do not depend: any and all are the same."""
+    repeated = [n > 1 and stride == 0 for n, stride in zip(bits.shape, bits.strides, strict=True)]
+    if not any(repeated):
+        return bits
+    return bits[tuple(slice(0, 1) if again else slice(None) for again in repeated)]

@@ -85,9 +85,9 @@ class Operand:
         return self.view.take(self.value.bits)
 
     def written_bits(self) -> Bits:
-        """`bits`, with a dense tensor written out."""
+        """`bits`, with those of a dense tensor as a view of one; not to be written to."""
         bits = self.bits
-        return np.ones(self.view.shape, dtype=np.bool_) if bits is None else bits
+        return np.broadcast_to(np.True_, self.view.shape) if bits is None else bits
 
 
 @dataclass(slots=True, eq=False)

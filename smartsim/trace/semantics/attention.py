@@ -12,7 +12,7 @@ import numpy as np
 
 from smartsim.graph import Work
 from smartsim.trace.record.evaluate import compute, plain_torch
-from smartsim.trace.record.geometry import Bits, count_true
+from smartsim.trace.record.geometry import Bits, check_size, count_true, take_once
 from smartsim.trace.record.tape import Node, Operand, Value
 from smartsim.trace.semantics.literals import find_literal
 from smartsim.trace.semantics.movement import known_condition
@@ -26,6 +26,11 @@ CUT_OFF = -1e30
 
 def _cut(value: Value) -> Bits | None:
     """Where a memory's elements are known to be cut off, flat; None where nowhere."""
+    if value.known:
+        with plain_torch():
+            content = compute(value)
+            low: Bits | None = None if content.is_complex() else (content <= CUT_OFF).cpu().numpy()
+        return None if low is None or not low.any() else low
     node = value.node
     if node is None or not _is_whole(node.outputs[0]):
         return None
@@ -42,7 +47,8 @@ def _cut(value: Value) -> Bits | None:
         case "aten.add" if node.attributes.get("alpha", 1) == 1:
             found = None
             for operand in node.inputs:
-                found = _either(found, _added(operand, shape))
+                cut = _shown(operand)
+                found = found if cut is None else _either(found, _spread(cut, shape))
         case "aten._to_copy" | "aten.clone":
             found = _shown(node.inputs[0])
         case _:
@@ -86,16 +92,6 @@ def _either(first: Bits | None, second: Bits | None) -> Bits | None:
     return np.asarray(first | second)
 
 
-def _added(operand: Operand, shape: tuple[int, ...]) -> Bits | None:
-    """Where a summand is known to be minus infinity, or is cut off itself."""
-    found = _shown(operand)
-    if operand.value.known and not operand.converted:
-        with plain_torch():
-            low = (compute(operand.value) <= CUT_OFF).cpu().numpy()
-        found = _either(found, operand.view.take(low)) if low.any() else found
-    return None if found is None else _spread(found, shape)
-
-
 def _left(node: Node) -> Bits | None:
     """The scores of a softmax that have a weight; None where all have."""
     cut = _shown(node.inputs[0])
@@ -110,18 +106,20 @@ def _softmax_zeros(node: Node) -> Bits | None:
     return _left(node)
 
 
-def _needed(node: Node, out: Bits | None) -> tuple[Bits, int]:
+def _needed(node: Node, out: Bits | None) -> tuple[Bits | None, int]:
     """The scores that are read, which are whole rows of those that are left; and how many rows."""
     axis = int(node.attributes["dim"])
     shape = output_shape(node)
     left = _left(node)
     wanted = combine(out, left)
-    wanted = np.ones(shape, np.bool_) if wanted is None else np.broadcast_to(wanted, shape)
+    if wanted is None:
+        return None, math.prod(shape) // max(shape[axis], 1) if shape else 1
     if not shape:
         return wanted, int(wanted.any())
-    rows = np.asarray(wanted.any(axis=axis, keepdims=True))
-    read = np.broadcast_to(rows, shape) if left is None else rows & left
-    return np.asarray(read), count_true(rows)
+    once = take_once(np.broadcast_to(wanted, shape))
+    rows = np.asarray(once.any(axis=axis, keepdims=True))
+    read = np.broadcast_to(rows if left is None else rows & left, shape)
+    return read, count_true(np.broadcast_to(rows, (*shape[:axis], 1, *shape[axis:][1:])))
 
 
 def _softmax_reads(node: Node, out: Bits | None) -> Reads:
@@ -130,6 +128,8 @@ def _softmax_reads(node: Node, out: Bits | None) -> Reads:
 
 def _softmax_live(node: Node, out: Bits | None) -> Work | None:
     read, rows = _needed(node, out)
+    if read is None:
+        return None
     sites = count_true(read)
     return Work(sites=sites, sites_in_bounds=sites, outputs=rows)
 
@@ -139,18 +139,17 @@ def _fused_live(node: Node, out: Bits | None) -> Work | None:
     del out
     query, key = node.inputs[0].shape, node.inputs[1].shape
     pairs = (*query[:-1], key[-2])
-    left: Bits | None = None
     bias = node.operand("attn_bias") or node.operand("attn_mask")
-    if bias is not None:
-        cut = _added(bias, pairs)
-        left = None if cut is None else ~cut
+    cut = None if bias is None else _shown(bias)
+    left = None if cut is None else take_once(np.broadcast_to(~cut, pairs))
     if node.attributes.get("is_causal", False):
+        check_size(pairs[-2] * pairs[-1])
         triangle = np.tri(pairs[-2], pairs[-1], dtype=np.bool_)
-        left = combine(left, np.broadcast_to(triangle, pairs))
+        left = triangle if left is None else left & triangle
     if left is None:
         return None
     left = left | ~left.any(axis=-1, keepdims=True)
-    sites = count_true(left)
+    sites = count_true(np.broadcast_to(left, pairs))
     return Work(sites=sites, sites_in_bounds=sites, outputs=math.prod(pairs[:-1]))
 
 

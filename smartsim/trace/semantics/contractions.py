@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smartsim.graph import Work
-from smartsim.trace.record.geometry import Bits
+from smartsim.trace.record.geometry import Bits, any_along, count_true
 from smartsim.trace.record.tape import Node, narrow
 from smartsim.trace.semantics.convolutions import (
     convolution_live,
@@ -69,8 +69,8 @@ def _find_pattern(bits: Bits | None, shape: tuple[int, ...]) -> _Pattern:
     if bits is None:
         return _Pattern(np.ones(shape[:-1], np.bool_), np.ones((*shape[:-2], shape[-1]), np.bool_))
     bits = bits.reshape(shape)
-    rows, columns = np.asarray(bits.any(axis=-1)), np.asarray(bits.any(axis=-2))
-    is_product = bool((_count(rows) * _count(columns)).sum() == np.count_nonzero(bits))
+    rows, columns = any_along(bits, [bits.ndim - 1]), any_along(bits, [bits.ndim - 2])
+    is_product = bool((_count(rows) * _count(columns)).sum() == count_true(bits))
     return _Pattern(rows, columns, None if is_product else bits)
 
 
@@ -178,7 +178,7 @@ def _matmul_live(node: Node, out: Bits | None) -> Work | None:
     sites = _count_products(first, second, wanted)
     outputs = int((_count(wanted.rows) * _count(wanted.columns)).sum())
     if wanted.bits is not None:
-        outputs = int(np.count_nonzero(wanted.bits))
+        outputs = count_true(wanted.bits)
     return Work(sites=sites, sites_in_bounds=sites, outputs=outputs)
 
 

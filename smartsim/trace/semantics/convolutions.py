@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from smartsim.graph import Work
-from smartsim.trace.record.geometry import Bits
+from smartsim.trace.record.geometry import Bits, any_along, count_true, take_once
 from smartsim.trace.record.tape import Node
 from smartsim.trace.semantics.windows import (
     Window,
@@ -73,10 +73,10 @@ def convolution_reads(node: Node, out: Bits | None) -> list[Bits | None]:
         shapes = (data.shape, weight.shape)
         reads = [np.broadcast_to(n, s) for n, s in zip(needs, shapes, strict=True)]
     else:
-        wanted = np.ones(node.outputs[0].shape, dtype=np.bool_) if out is None else out
+        wanted = np.broadcast_to(np.True_, node.outputs[0].shape) if out is None else out
         reads = list(need_of_window(window, data.written_bits(), weight.written_bits(), wanted))
     if node.operand("bias") is not None:
-        reads.append(None if out is None else np.asarray(out.any(axis=(0, *range(2, out.ndim)))))
+        reads.append(None if out is None else any_along(out, (0, *range(2, out.ndim))))
     return reads
 
 
@@ -94,14 +94,14 @@ def convolution_live(node: Node, out: Bits | None) -> Work | None:
     batch, elements = data.shape[0], math.prod(node.outputs[0].shape)
     if out is None and data.bits is None:
         return _live_by_taps(window, weight.written_bits(), batch, elements)
-    outputs = elements if out is None else int(np.count_nonzero(out))
+    outputs = elements if out is None else count_true(out)
     planes = _common_planes(node, out)
     if planes is not None:
         pairs = batch * weight.shape[0] * weight.shape[1]
         inside = pairs * int(_contract_planes(window, *planes)[planes[1]].sum())
         padding = pairs * _padding_products(*_one_channel(window), planes[1])
     else:
-        wanted = np.ones(node.outputs[0].shape, dtype=np.bool_) if out is None else out
+        wanted = np.broadcast_to(np.True_, node.outputs[0].shape) if out is None else out
         counts = contract_window(window, data.written_bits(), weight.written_bits())
         inside = int(counts[wanted].sum())
         padding = _padding_products(window, weight.written_bits(), wanted)
@@ -182,7 +182,7 @@ def _common_planes(node: Node, out: Bits | None) -> tuple[Bits, Bits] | None:
     planes: list[Bits] = []
     for bits, shape in ((data.bits, data.shape), (out, node.outputs[0].shape)):
         plane = np.ones((1, 1, *shape[2:]), dtype=np.bool_) if bits is None else bits[:1, :1]
-        if bits is not None and not bool((bits == plane).all()):
+        if bits is not None and not bool((take_once(bits) == plane).all()):
             return None
         planes.append(plane)
     return planes[0], planes[1]

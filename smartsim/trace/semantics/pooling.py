@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from smartsim.graph import Work
-from smartsim.trace.record.geometry import Bits
+from smartsim.trace.record.geometry import Bits, count_true
 from smartsim.trace.record.tape import Node
 from smartsim.trace.semantics.contractions import Answers
 from smartsim.trace.semantics.windows import Window, expand_sizes, list_taps, touched_inputs
@@ -123,9 +123,7 @@ def _live(node: Node, out: Bits | None) -> Work | None:
     wanted = wanted & (counts > 0)
     inside = int(counts[wanted].sum())
     padding = int((_count_padded(node)[wanted] - dense[wanted]).sum())
-    return Work(
-        sites=inside + padding, sites_in_bounds=inside, outputs=int(np.count_nonzero(wanted))
-    )
+    return Work(sites=inside + padding, sites_in_bounds=inside, outputs=count_true(wanted))
 
 
 POOLS: dict[str, Answers] = {

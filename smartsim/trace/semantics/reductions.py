@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from smartsim.graph import Work
-from smartsim.trace.record.geometry import Bits
+from smartsim.trace.record.geometry import Bits, any_along, count_true
 from smartsim.trace.record.tape import Node
 from smartsim.trace.semantics.rule import (
     Reads,
@@ -48,8 +48,8 @@ def _live_sum(node: Node, out: Bits | None) -> Work | None:
     bits = combine(_spread(node, out), node.inputs[0].bits)
     if bits is None:
         return None
-    sites, outputs = np.count_nonzero(bits), np.count_nonzero(bits.any(axis=_reduced_axes(node)))
-    return Work(sites=int(sites), sites_in_bounds=int(sites), outputs=int(outputs))
+    sites, outputs = count_true(bits), count_true(any_along(bits, _reduced_axes(node)))
+    return Work(sites=sites, sites_in_bounds=sites, outputs=outputs)
 
 
 REDUCTIONS: Mapping[str, Rule] = {
