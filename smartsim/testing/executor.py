@@ -241,7 +241,10 @@ def _makes_mask(call: Call, tensor: torch.Tensor) -> bool:
     of_masks = bool(sources) and all(operand.is_mask for operand in sources)
     if of_masks and call.site.op in _KEEP_MASKS:
         return True
-    return (of_masks or tensor.dtype == torch.bool) and tensor.numel() > 1 and is_binary(tensor)
+    if tensor.numel() <= 1 or not (of_masks or tensor.dtype == torch.bool):
+        return False
+    values = (s.value for operand in sources for s in elements(operand.scalars))
+    return is_binary(tensor) or not (tensor.any() or any(values))  # or zeros of zeros alone
 
 
 _NUMBERS = frozenset({"Tensor", "Optional[Tensor]", "number", "Optional[number]"})

@@ -28,7 +28,7 @@ except ImportError as error:
         "install smartsim with its extra `test`"
     ) from error
 
-__all__ = ["MissingHypothesisError", "NetworkCase", "networks"]
+__all__ = ["MissingHypothesisError", "NetworkCase", "networks", "patterned_calls"]
 
 _LAMS = (0.0, 0.3, 1.0)
 
@@ -54,6 +54,17 @@ class NetworkCase:
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """How hypothesis prints a failing example."""
         printer.text(repr(self))
+
+
+@st.composite
+def patterned_calls(draw: DrawFn) -> NetworkCase:
+    """Draw a call of any op on operands with patterns of zeros, whose result is needed in part."""
+    from smartsim.testing.networks.patterned import CALLS, draw_call
+
+    name = draw(st.sampled_from(sorted(CALLS)), label="op")
+    call = draw(st.sampled_from(CALLS[name]), label="call")
+    model, inputs = draw_call(call, draw(st.integers(0, 2**32 - 1), label="seed"))
+    return NetworkCase(model=model, inputs=inputs, condition={})
 
 
 @st.composite

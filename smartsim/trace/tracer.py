@@ -11,6 +11,7 @@ from smartsim.trace.analyse.assemble import assemble_graph
 from smartsim.trace.analyse.propagate import propagate_needs, propagate_zeros
 from smartsim.trace.record.arguments import KnownInputs
 from smartsim.trace.record.forward import record_forward
+from smartsim.trace.record.indexing import ListIndexError
 from smartsim.trace.record.surroundings import outside_of_compilers
 from smartsim.trace.record.tape import Node
 from smartsim.trace.semantics.known import note_chance_zeros, test_leaf
@@ -71,16 +72,24 @@ def trace_model(
     if not isinstance(model, torch.nn.Module):
         raise ConfigurationError(f"a model must be a torch.nn.Module, not {type(model).__name__}")
     declared = _resolve_declared(model, declared_zeros)
-    with record_forward(model, inputs, settings, known_inputs) as (recorder, outputs):
-        for leaf in recorder.memories.leaves:
-            test_leaf(leaf, zeros_declared=leaf.name in declared)
-        recorder.notes |= dict.fromkeys(propagate_zeros(recorder.nodes))
-        recorder.notes |= dict.fromkeys(note_chance_zeros(recorder.model_tensors, declared))
-        recorder.notes |= dict.fromkeys(_note_packed_weights(recorder.nodes))
-        propagate_needs(recorder.nodes, outputs)
-        return assemble_graph(
-            recorder, outputs, condition=settings, name=name or type(model).__name__
-        )
+
+    def trace(*, watch_indices: bool) -> Graph:
+        made = record_forward(model, inputs, settings, known_inputs, watch_indices=watch_indices)
+        with made as (recorder, outputs):
+            for leaf in recorder.memories.leaves:
+                test_leaf(leaf, zeros_declared=leaf.name in declared)
+            recorder.notes |= dict.fromkeys(propagate_zeros(recorder.nodes))
+            recorder.notes |= dict.fromkeys(note_chance_zeros(recorder.model_tensors, declared))
+            recorder.notes |= dict.fromkeys(_note_packed_weights(recorder.nodes))
+            propagate_needs(recorder.nodes, outputs)
+            return assemble_graph(
+                recorder, outputs, condition=settings, name=name or type(model).__name__
+            )
+
+    try:
+        return trace(watch_indices=False)
+    except ListIndexError:
+        return trace(watch_indices=True)
 
 
 def _note_packed_weights(nodes: Iterable[Node]) -> Iterator[str]:

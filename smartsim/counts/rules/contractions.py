@@ -14,8 +14,10 @@ __all__: list[str] = []
 
 @register_rule("aten.convolution", *MATMULS)
 def _contraction(facts: Facts) -> Cost:
-    """One MAC a product."""
-    return Cost(run={"mac": facts.sites})
+    """One MAC a product; factors `alpha` and `beta` other than 1 scale each output once more."""
+    attributes = facts.shapes.attributes
+    scaled = (attributes.get("alpha", 1) != 1) + (attributes.get("beta", 1) not in (0, 1))
+    return Cost(run={"mac": facts.sites, **({"mul": scaled * facts.outputs} if scaled else {})})
 
 
 @register_rule("aten.vdot")

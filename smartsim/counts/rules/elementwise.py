@@ -25,8 +25,10 @@ def _multiply_add(facts: Facts) -> Cost:
 @register_rule("aten.add", "aten.sub", "aten.rsub")
 def _sum_of_two(facts: Facts) -> Cost:
     """One addition an element; a factor `alpha` other than 1 is a multiplication more."""
-    scaled = facts.shapes.attributes.get("alpha", 1) not in (1, 1.0)
-    return Cost(run={"add": facts.sites, **({"mul": facts.sites} if scaled else {})})
+    shapes = facts.shapes
+    operand = "self" if shapes.name == "aten.rsub" else "other"  # a number is scaled in the code
+    scaled = shapes.attributes.get("alpha", 1) != 1 and operand in shapes.arguments
+    return Cost(run={"add": facts.outputs, **({"mul": facts.sites} if scaled else {})})
 
 
 @register_rule("aten.mul")
@@ -39,7 +41,7 @@ def _product_of_two(facts: Facts) -> Cost:
 def _sum_of_product(facts: Facts) -> Cost:
     """A product or quotient, and an addition; a factor `value` other than 1 is one more."""
     action: Action = "mul" if facts.shapes.name == "aten.addcmul" else "div"
-    run: dict[Action, int] = {action: facts.sites, "add": facts.sites}
+    run: dict[Action, int] = {action: facts.sites, "add": facts.outputs}
     if facts.shapes.attributes.get("value", 1) not in (1, 1.0):
         run["mul"] = run.get("mul", 0) + facts.sites
     return Cost(run=run)

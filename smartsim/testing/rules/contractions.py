@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from smartsim.errors import ConfigurationError, MissingRuleError
+from smartsim.errors import ConfigurationError
 from smartsim.testing.calls import Call, scalar_rule
 from smartsim.testing.scalars import Act, Scalar, ScalarArray
 
@@ -157,7 +157,6 @@ def _execute_dot(call: Call) -> ScalarArray:
 
 @scalar_rule("aten.addmm", contraction=True)
 def _execute_addmm(call: Call) -> ScalarArray:
-    _require_plain_sum(call)
     return _multiply_matrices(
         call, call["mat1"].scalars, call["mat2"].scalars, call["self"].scalars
     )
@@ -165,7 +164,6 @@ def _execute_addmm(call: Call) -> ScalarArray:
 
 @scalar_rule("aten.baddbmm", contraction=True)
 def _execute_baddbmm(call: Call) -> ScalarArray:
-    _require_plain_sum(call)
     return _multiply_matrices(
         call, call["batch1"].scalars, call["batch2"].scalars, call["self"].scalars
     )
@@ -173,30 +171,30 @@ def _execute_baddbmm(call: Call) -> ScalarArray:
 
 @scalar_rule("aten.addmv", contraction=True)
 def _execute_addmv(call: Call) -> ScalarArray:
-    _require_plain_sum(call)
     start = np.broadcast_to(call["self"].scalars, call.results[0].shape)[:, None]
     matrix, vector = call["mat"].scalars, call["vec"].scalars[:, None]
     return _multiply_matrices(call, matrix, vector, start)[:, 0]
 
 
-def _require_plain_sum(call: Call) -> None:
-    if call.arguments["alpha"] != 1 or call.arguments["beta"] != 1:
-        raise MissingRuleError(
-            f"{call.site.op} in module {call.site.layer!r} scales its summands (alpha, beta), "
-            "which has no scalar rule; write the scaling as a multiplication of its own"
-        )
-
-
 def _multiply_matrices(
     call: Call, a: ScalarArray, b: ScalarArray, start: ScalarArray | None = None
 ) -> ScalarArray:
-    """Products of (..., i, k) and (..., k, j) matrices, added to a start that broadcasts."""
+    """Products of (..., i, k) and (..., k, j) matrices, added to a start that broadcasts.
+
+    A sum scaled by `alpha` or a start scaled by `beta` is one multiplication more an output.
+    """
     shape = (*a.shape[:-1], b.shape[-1])
-    starts = None if start is None else np.broadcast_to(start, shape)
+    alpha, beta = (float(call.arguments.get(name, 1)) for name in ("alpha", "beta"))
+    starts = None if start is None or beta == 0 else np.broadcast_to(start, shape)
     result = np.empty(shape, dtype=object)
     for *batch, i, j in np.ndindex(*shape):
         terms = ((a[*batch, i, k], b[*batch, k, j]) for k in range(a.shape[-1]))
-        result[*batch, i, j] = accumulate(
-            call, terms, None if starts is None else starts[*batch, i, j]
-        )
+        one = None if starts is None else starts[*batch, i, j]
+        made = accumulate(call, terms, one)
+        scaled = (alpha != 1) + (beta not in (0, 1))
+        if scaled and not made.zero:
+            begun = one.value if one else 0.0
+            value = alpha * (made.value - begun) + beta * begun
+            made = call.act(value, (made,), {"mul": scaled})
+        result[*batch, i, j] = made
     return result

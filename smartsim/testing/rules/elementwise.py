@@ -65,12 +65,19 @@ def as_factor(call: Call, operand: Operand) -> ScalarArray:
     return scalars
 
 
-def _scaled(call: Call, scalars: ScalarArray, factor: str) -> ScalarArray:
-    """Scalars times an op's optional factor, such as `alpha`; a factor of one costs nothing."""
-    if call.arguments[factor] == 1:
+def _scaled(call: Call, scaled: str | ScalarArray, factor: str = "alpha") -> ScalarArray:
+    """Scalars times an op's optional factor; one costs nothing, nor does one of a number."""
+    number = float(call.arguments[factor])
+    if isinstance(scaled, str) and call[scaled].is_number:
+        return np.array(Scalar(number * call[scaled].scalars.item().value), dtype=object)
+    scalars = call[scaled].scalars if isinstance(scaled, str) else scaled
+    if number == 1:
         return scalars
-    factors = as_factor(call, call[factor])
-    return call.map(lambda a, b: mul(call, a, b), scalars, factors)
+    everywhere = np.broadcast_to(scalars, tuple(call.results[0].shape))
+    return call.map(
+        lambda a: call.zero() if a.zero else call.act(number * a.value, (a,), {"mul": 1}),
+        everywhere,
+    )
 
 
 @scalar_rule("aten.add")
@@ -79,7 +86,7 @@ def _execute_add(call: Call) -> ScalarArray:
         return call.passes("self")
     if call.literal("self") == 0 and call.arguments["alpha"] == 1:
         return call.passes("other")
-    other = _scaled(call, call["other"].scalars, "alpha")
+    other = _scaled(call, "other")
     known = [call[name].stage in ("deploy", "switch") for name in ("self", "other")]
 
     def execute(a: Scalar, b: Scalar) -> Scalar:
@@ -96,7 +103,7 @@ def _execute_sub(call: Call) -> ScalarArray:
         return call.passes("self")
     if call.literal("self") == 0 and call.arguments["alpha"] == 1:
         return call.passes("other", sign=-1)
-    other = _scaled(call, call["other"].scalars, "alpha")
+    other = _scaled(call, "other")
     return call.map(lambda a, b: subtract(call, a, b), "self", other)
 
 
@@ -106,7 +113,7 @@ def _execute_rsub(call: Call) -> ScalarArray:
         return call.passes("other")
     if call.literal("other") == 0 and call.arguments["alpha"] == 1:
         return call.passes("self", sign=-1)
-    scaled = _scaled(call, call["self"].scalars, "alpha")
+    scaled = _scaled(call, "self")
     return call.map(lambda a, b: subtract(call, a, b), "other", scaled)
 
 

@@ -108,7 +108,8 @@ def _number_places(call: Call, name: str, sources: list[Scalar]) -> object:
         part = next(operands)
         assert part is not None
         first = len(sources)
-        sources.extend(elements(part.scalars))
+        filled = part.literal == 0 and call.skips_zeros  # with the number zero, as by a fill
+        sources.extend(call.zero() if filled else scalar for scalar in elements(part.scalars))
         places = torch.arange(first, len(sources), dtype=torch.float64)
         return places.reshape(part.scalars.shape)
 

@@ -3,7 +3,7 @@
 import dataclasses
 import gc
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from smartsim.errors import (
 from smartsim.trace.record.arguments import KnownInputs, prepare_arguments
 from smartsim.trace.record.flexible import flexible_attention_by_parts
 from smartsim.trace.record.guards import guard_forward
+from smartsim.trace.record.indexing import WatchedIndices
 from smartsim.trace.record.lines import user_line
 from smartsim.trace.record.modules import track_modules
 from smartsim.trace.record.parameters import check_values, list_tensors
@@ -36,6 +37,8 @@ def record_forward(
     inputs: Any,
     condition: Mapping[str, float],
     known_inputs: KnownInputs = (),
+    *,
+    watch_indices: bool = False,
 ) -> Iterator[tuple[Recorder, list[Operand]]]:
     """The tape of one forward pass and what it returned; the model is put back at the end.
 
@@ -44,9 +47,11 @@ def record_forward(
         inputs: As `trace_model` takes them.
         condition: As `trace_model` takes it.
         known_inputs: As `trace_model` takes it.
+        watch_indices: Whether indices that are lists are looked at before torch takes them.
 
     Raises:
-        As `trace_model`.
+        ListIndexError: If an index came as a list, and was not watched.
+        Otherwise as `trace_model`.
     """
     with (
         keep_surroundings_unchanged(),
@@ -56,12 +61,14 @@ def record_forward(
         track_modules(model) as stack,
         Recorder(stack, tensors).kept() as recorder,
     ):
+        recorder.indices_are_watched = watch_indices
         args, kwargs = prepare_arguments(model, inputs, condition, known_inputs, recorder)
         try:
             with (
                 stand_in_for_recurrent_weights(model, recorder),
                 guard_forward(recorder),
                 flexible_attention_by_parts(),
+                WatchedIndices() if watch_indices else nullcontext(),
                 recorder,
             ):
                 result = model(*args, **kwargs)

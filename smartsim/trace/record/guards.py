@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import _get_current_dispatch_mode
+from torch.utils._pytree import tree_map_only
 
 from smartsim.errors import InvalidModelError
 from smartsim.trace.record.evaluate import plain_torch
@@ -68,6 +69,12 @@ def guard_forward(recorder: Recorder) -> Iterator[None]:
             "the module another attribute"
         )
 
+    def take(plain: _Method, *arguments: Any, **keywords: Any) -> Any:
+        stand_in = recorder.memories.stand_in  # its kernel insists on one device
+        arguments, keywords = tree_map_only(torch.Tensor, stand_in, (arguments, keywords))
+        with recorder:
+            return plain(*arguments, **keywords)
+
     def inference_mode(plain: _Method, _enabled: bool) -> Any:
         return plain(False)
 
@@ -86,6 +93,8 @@ def guard_forward(recorder: Recorder) -> Iterator[None]:
         (torch.Tensor, "data_ptr", data_ptr),
         *((torch.UntypedStorage, name, change_storage) for name in _STORAGE_CHANGES),
         (torch._C, "_swap_tensor_impl", swap),
+        (torch, "take_along_dim", take),
+        (torch.Tensor, "take_along_dim", take),
         (torch._C, "_InferenceMode", inference_mode),
         (torch, "set_autocast_enabled", set_autocast_enabled),
     )

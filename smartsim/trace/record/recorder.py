@@ -19,6 +19,7 @@ from smartsim.errors import (
 )
 from smartsim.graph import STAGES
 from smartsim.trace.record.evaluate import compute_arguments
+from smartsim.trace.record.indexing import demand_seen_indices
 from smartsim.trace.record.kernels import META, MetaKernels, map_tensors, to_meta
 from smartsim.trace.record.lines import user_line
 from smartsim.trace.record.memories import TINY_ELEMENTS, Memories
@@ -43,6 +44,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         stack: Tells which module is running.
         model_tensors: The parameters and buffers of the model; where several share one memory,
             the first gives it its name.
+
+    Attributes:
+        indices_are_watched: Whether lists are looked at before torch makes indices of them.
     """
 
     def __init__(self, stack: ModuleStack, model_tensors: Sequence[ModelTensor]) -> None:
@@ -52,6 +56,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.model_tensors = model_tensors
         self.memories = Memories(model_tensors)
         self.operand = self.memories.operand
+        self.indices_are_watched = False
         self._stack = stack
         self._kernels = MetaKernels()
 
@@ -91,6 +96,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if operator.name == "aten.empty" and 0 in args[0]:
             return self._kernels.run(func, operator, args, kwargs)  # scratch, as of a batch norm
         inputs, attributes = self._read_arguments(operator, args, kwargs)
+        if operator.name in _INDEXED and not self.indices_are_watched:
+            demand_seen_indices(inputs)
         if operator.name == "aten._local_scalar_dense":
             return self.read(args[0]).item()
         if operator.returns_number:
@@ -278,6 +285,7 @@ def _is_indexing_by_place(node: Node) -> bool:
     )
 
 
+_INDEXED = frozenset(("aten.index", "aten.index_put"))
 _DEPENDENCE = {NOISE: f"a random draw (stage {STAGES[NOISE]})", INPUT: "the input data"}
 
 

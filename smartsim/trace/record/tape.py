@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from smartsim.graph import Role, Work
-from smartsim.trace.record.geometry import NOTHING, Bits, Need, View
+from smartsim.trace.record.geometry import NOTHING, Bits, Need, View, any_along
 
 __all__ = ["DEPLOY", "INPUT", "NOISE", "SWITCH", "Node", "Operand", "Value", "narrow"]
 
@@ -125,6 +125,6 @@ def narrow(bits: Bits | None, operand: Operand) -> Bits | None:
     if all(n == 1 for n in operand.shape):
         return np.full(operand.shape, bits.any())
     lead = bits.ndim - len(operand.shape)
-    bits = np.asarray(bits.any(axis=tuple(range(lead)))) if lead else bits
+    bits = any_along(bits, range(lead)) if lead else bits
     axes = tuple(i for i, n in enumerate(operand.shape) if n == 1 and bits.shape[i] != 1)
     return np.asarray(bits.any(axis=axes, keepdims=True)) if axes else bits

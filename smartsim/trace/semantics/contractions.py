@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from smartsim.graph import Work
 from smartsim.trace.record.geometry import Bits, any_along, count_true
-from smartsim.trace.record.tape import Node, narrow
+from smartsim.trace.record.tape import Node, Operand, narrow
 from smartsim.trace.semantics.convolutions import (
     convolution_live,
     convolution_reads,
@@ -142,12 +142,20 @@ def _matmul_known(node: Node) -> bool:
 
 
 def _matmul_zeros(node: Node) -> Bits | None:
-    if _factors(node) == (1, 2) or not _matmul_known(node):
+    start = _start(node)
+    begun = None if start is None else start.bits
+    if not _matmul_known(node) or (start is not None and begun is None):
         return None
     met = _meet(*_factor_patterns(node))
     if met.bits is None and met.rows.all() and met.columns.all():
         return None
-    return met.write().reshape(node.outputs[0].shape)
+    reached = met.write().reshape(node.outputs[0].shape)
+    return reached if begun is None else np.asarray(reached | begun)
+
+
+def _start(node: Node) -> Operand | None:
+    """What the products are added to."""
+    return node.inputs[0] if _factors(node) == (1, 2) and node.attributes.get("beta") != 0 else None
 
 
 def _wanted(first: _Pattern, second: _Pattern, out: Bits | None) -> _Pattern:
@@ -158,6 +166,8 @@ def _wanted(first: _Pattern, second: _Pattern, out: Bits | None) -> _Pattern:
 def _matmul_reads(node: Node, out: Bits | None) -> list[Bits | None]:
     a, b = _factors(node)
     reads: list[Bits | None] = [None] * len(node.inputs)
+    if a == 1 and _start(node) is None:
+        reads[0] = np.zeros(node.inputs[0].shape, dtype=np.bool_)
     if out is None and not _matmul_known(node):
         return reads
     first, second = _factor_patterns(node)
@@ -165,12 +175,15 @@ def _matmul_reads(node: Node, out: Bits | None) -> list[Bits | None]:
     left, right = _meet(wanted, second.transposed), _meet(first.transposed, wanted)
     reads[a] = _both(left, first).reshape(node.inputs[a].shape)
     reads[b] = _both(right, second).reshape(node.inputs[b].shape)
-    if a == 1 and out is not None:
+    if out is not None and _start(node) is not None:
         reads[0] = narrow(out, node.inputs[0])
     return reads
 
 
 def _matmul_live(node: Node, out: Bits | None) -> Work | None:
+    made = node.outputs[0].bits
+    if made is not None:
+        out = made if out is None else out & made
     if out is None and not _matmul_known(node):
         return None
     first, second = _factor_patterns(node)
@@ -182,9 +195,10 @@ def _matmul_live(node: Node, out: Bits | None) -> Work | None:
     return Work(sites=sites, sites_in_bounds=sites, outputs=outputs)
 
 
-_MATMULS = ("mm", "addmm", "bmm", "baddbmm", "mv", "dot", "addmv")
+_PLAIN = ("mm", "bmm", "mv", "dot")
+_MATMULS = (*_PLAIN, "addmm", "baddbmm", "addmv")
 
 CONTRACTIONS: dict[str, Answers] = {
     "aten.convolution": (convolution_zeros, convolution_reads, convolution_live, False),
-    **{f"aten.{n}": (_matmul_zeros, _matmul_reads, _matmul_live, True) for n in _MATMULS},
+    **{f"aten.{n}": (_matmul_zeros, _matmul_reads, _matmul_live, n in _PLAIN) for n in _MATMULS},
 }

@@ -43,11 +43,19 @@ def _window(node: Node) -> Window:
 
 
 def convolution_zeros(node: Node) -> Bits | None:
-    """Outputs that at least one product reaches; with a bias all are dense."""
-    data, weight = node.inputs[0], node.inputs[1]
-    if node.operand("bias") is not None:
+    """Outputs that at least one product reaches, or whose bias is not a known zero."""
+    bias = node.operand("bias")
+    if bias is None:
+        return _reached(node)
+    if bias.bits is None:
         return None
-    window = _window(node)
+    reached = _reached(node)
+    biased = bias.bits.reshape(-1, *[1] * (len(node.outputs[0].shape) - 2))
+    return None if reached is None else reached | biased
+
+
+def _reached(node: Node) -> Bits | None:
+    data, weight, window = node.inputs[0], node.inputs[1], _window(node)
     if data.bits is None and weight.bits is None:
         reached = reached_outputs(window)
         return None if reached is None else np.broadcast_to(reached, node.outputs[0].shape)

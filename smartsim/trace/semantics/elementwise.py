@@ -1,5 +1,6 @@
 """Arithmetic, comparisons and logic of two tensors over known zeros, element by element."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -34,7 +35,14 @@ def _zeros_add(node: Node) -> Bits | None:
 
 
 def _live_add(node: Node, out: Bits | None) -> Work | None:
-    return sites(node, out, *(operand.bits for operand in node.inputs))
+    """Additions where no summand is zero; a factor `alpha` acts where what it scales is not."""
+    sums = sites(node, out, *(operand.bits for operand in node.inputs))
+    scaled = node.operand("self" if node.name == "aten.rsub" else "other")
+    if sums is None or scaled is None or node.attributes.get("alpha", 1) == 1:
+        return sums
+    products = sites(node, out, scaled.bits)
+    number = math.prod(output_shape(node)) if products is None else products.sites
+    return Work(sites=number, sites_in_bounds=number, outputs=sums.outputs)
 
 
 # Products: with a known zero a product is zero, with a mask's one it is a copy.
@@ -93,7 +101,13 @@ def _read_addcmul(node: Node, out: Bits | None) -> Reads:
 
 
 def _live_addcmul(node: Node, out: Bits | None) -> Work | None:
-    return sites(node, out, _factors_bits(node))
+    """Products where no factor is zero, each added unless to a zero."""
+    products = sites(node, out, _factors_bits(node))
+    sums = sites(node, out, _factors_bits(node), node.inputs[0].bits)
+    if sums is None:
+        return None
+    number = math.prod(output_shape(node)) if products is None else products.sites
+    return Work(sites=number, sites_in_bounds=number, outputs=sums.outputs)
 
 
 _POINTWISE_OPS = """

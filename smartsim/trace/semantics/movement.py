@@ -143,11 +143,11 @@ def _choice_zeros(node: Node) -> Bits | None:
 def _choice_reads(node: Node, out: Bits | None) -> list[Bits | None]:
     condition = _choice(node)[0] if len(node.inputs) > 1 else None
     known = known_condition(condition) if condition is not None else None
-    if known is None:
-        return [narrow(out, operand) for operand in node.inputs]
-    shape = node.outputs[0].shape
+    shape, bits = node.outputs[0].shape, node.outputs[0].bits
+    if known is None:  # of two zeros, nobody asks which
+        some = bits if out is None else out if bits is None else out & bits
+        return [narrow(some, operand) for operand in node.inputs]
     wanted = np.ones(shape, dtype=np.bool_) if out is None else out
-    bits = node.outputs[0].bits
     if bits is not None:
         wanted = wanted & bits
     yes, no = wanted & known, wanted & ~known

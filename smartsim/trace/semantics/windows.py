@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smartsim.trace.record.geometry import Bits
+from smartsim.trace.record.geometry import Bits, check_size
 
 __all__ = [
     "Window",
@@ -154,6 +154,7 @@ def contract_window(window: Window, data: Bits, weight: Bits) -> NDArray[np.int6
     """
     n, groups = data.shape[0], window.groups
     c_out = weight.shape[1] * groups if window.transposed else weight.shape[0]
+    check_size(8 * n * c_out * math.prod(window.outputs))
     counts = np.zeros((n, c_out, *window.outputs), dtype=np.int64)
     by_group = counts.reshape(n, groups, c_out // groups, *window.outputs)
     grouped = data.reshape(n, groups, data.shape[1] // groups, *window.inputs)
