@@ -247,6 +247,7 @@ def test_dots_that_lie_beyond_are_told() -> None:
     assert bool(far) == (beyond > 0)
 
 
+@pytest.mark.filterwarnings("ignore:Creating legend with loc=")  # on a machine that is busy
 @pytest.mark.parametrize(
     "plan", [{}, {"least_utilization": 1.0}, {"limits": Limits(most_elements=4)}]
 )
